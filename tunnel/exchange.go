@@ -1,0 +1,350 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+const (
+	// maxChunk is the most that is written to a stream at once: the
+	// multiplexer makes one frame of it, and a frame cannot be overtaken.
+	maxChunk = 16 << 10
+
+	// smallBuffer is what an exchange reads with at first, bigBuffer when
+	// its body turns out to be long.
+	smallBuffer = 4 << 10
+	bigBuffer   = 64 << 10
+
+	// bulkAfter is how many bytes make an exchange bulk.
+	bulkAfter = 256 << 10
+)
+
+// ErrStopped is in the chain of Write's error after the agent asked for no
+// more request body.
+var ErrStopped = errors.New("the target wants no more of the body")
+
+// past is a deadline that wakes whoever waits.
+var past = time.Unix(1, 0)
+
+// An Exchange is one request and its answer. The opener sends a request and
+// receives the response, the other end the reverse; both halves carry a body
+// and end with END, each by itself.
+//
+// One goroutine may read (ReceiveResponse, Data, Read) while another writes
+// (SendRequest, SendResponse, Write, Flush, End, Stop); Abort may be called by
+// any. Every error is a *Failure, but for the io.EOF of a half that ended.
+type Exchange struct {
+	lane   *lane
+	stream *yamux.Stream
+	in     reader
+	out    writer
+	parked time.Time // when it was last put back
+
+	mu      sync.Mutex
+	seq     uint32         // guarded by mu
+	early   reset          // guarded by mu; a RESET that came before its REQ
+	failure *Failure       // guarded by mu; why the exchange failed
+	onAbort func(*Failure) // guarded by mu
+
+	stopped  atomic.Bool // the agent sent STOP, or received our own
+	isBulk   atomic.Bool
+	upgraded atomic.Bool
+	carried  atomic.Int64 // bytes over the stream in its life
+}
+
+func newExchange(l *lane, stream *yamux.Stream) *Exchange {
+	x := &Exchange{lane: l, stream: stream}
+	x.in.x, x.out.x = x, x
+	return x
+}
+
+// begin makes a parked or new exchange ready at the opener.
+func (x *Exchange) begin() {
+	x.mu.Lock()
+	x.seq++
+	x.mu.Unlock()
+	x.restart()
+}
+
+func (x *Exchange) restart() {
+	x.in.reset()
+	x.out.reset()
+	x.stopped.Store(false)
+	x.isBulk.Store(false)
+	x.upgraded.Store(false)
+}
+
+// serve is the agent's end of a stream: one exchange after the other.
+func (x *Exchange) serve() {
+	s := x.lane.session
+	for {
+		x.restart()
+		if err := x.in.receiveRequest(); err != nil {
+			return
+		}
+		s.live.Add(1)
+		x.lane.live.Add(1)
+		if s.draining.Load() {
+			x.Abort(&Failure{Cause: Draining, NotProcessed: true})
+		} else {
+			s.handler(x)
+		}
+		clean := x.settle()
+		x.OnAbort(nil)
+		x.unbulk()
+		x.lane.live.Add(-1)
+		s.leave()
+		if !clean {
+			return
+		}
+	}
+}
+
+// settle brings an exchange that its handler has left to its end, and reports
+// whether the stream can carry another.
+func (x *Exchange) settle() bool {
+	if x.failed() == nil && !x.out.done() {
+		x.Abort(&Failure{Cause: Internal, Detail: "the exchange was left open"})
+	}
+	// The END of a request without a body came with its head or, when an
+	// upgrade was refused, follows the answer.
+	due := x.in.request.ContentLength == 0 && !x.upgraded.Load()
+	for x.failed() == nil && !x.in.ended.Load() && (due || x.Buffered()) {
+		if p, err := x.Data(); err != nil || due && len(p) > 0 {
+			break
+		}
+	}
+	return x.failed() == nil && x.in.ended.Load() && !x.stopped.Load() && !x.upgraded.Load()
+}
+
+// unread reports whether the agent ends its half while a request's body is
+// still under way.
+func (x *Exchange) unread() bool {
+	return x.lane.session.agent && !x.upgraded.Load() && !x.stopped.Load() &&
+		!x.in.ended.Load() && x.in.request.ContentLength != 0
+}
+
+// Close ends the opener's use of the exchange. A stream whose halves both
+// ended without an error is kept for the next; any other is given up, and the
+// other end told.
+func (x *Exchange) Close() {
+	ended := x.in.ended.Load()
+	clean := ended && x.out.done() && !x.stopped.Load() && !x.upgraded.Load() && x.in.empty() &&
+		x.failed() == nil && x.carried.Load() < reuseLimit
+	if !ended && x.failed() == nil {
+		x.Abort(Fail(VisitorGone, nil))
+	}
+	x.unbulk()
+	x.lane.live.Add(-1)
+	x.lane.session.leave()
+	x.in.release()
+	x.out.release()
+	if clean {
+		x.lane.park(x)
+	} else {
+		x.lane.discard(x)
+	}
+}
+
+// count notes bytes that went over the stream.
+func (x *Exchange) count(n int) {
+	x.carried.Add(int64(n))
+}
+
+// bulkNow marks a lane that carries a large body; small exchanges avoid it.
+func (x *Exchange) bulkNow() {
+	if x.isBulk.CompareAndSwap(false, true) {
+		x.lane.bulk.Add(1)
+	}
+}
+
+func (x *Exchange) unbulk() {
+	if x.isBulk.CompareAndSwap(true, false) {
+		x.lane.bulk.Add(-1)
+	}
+}
+
+// Request is the head that the agent received. It stays valid until the
+// handler returns.
+func (x *Exchange) Request() *Request { return &x.in.request }
+
+// SendRequest begins the opener's half. It is sent with the next Flush, End or
+// full buffer.
+func (x *Exchange) SendRequest(r *Request) error { return x.out.request(r) }
+
+// ReceiveResponse returns the next head from the agent: any number of interim
+// ones (Response.Interim), then the final one. It is valid until the next call
+// of ReceiveResponse.
+func (x *Exchange) ReceiveResponse() (*Response, error) { return x.in.receiveResponse() }
+
+// SendResponse sends an interim head, or one that upgrades, at once, or begins
+// the agent's half with a final one, which is sent with the next Flush, End or
+// full buffer. A final head that was not sent yet is replaced, body and all.
+func (x *Exchange) SendResponse(r *Response) error { return x.out.response(r) }
+
+// HeadSent reports whether any byte of a final response is on its way.
+func (x *Exchange) HeadSent() bool { return x.out.headGone() }
+
+// Data returns the next bytes of the peer's body. They are valid until the
+// next call. After the peer's END, and if as many bytes came as its head
+// announced, it returns io.EOF.
+func (x *Exchange) Data() ([]byte, error) { return x.in.data() }
+
+// Read is Data for an io.Reader's users.
+func (x *Exchange) Read(p []byte) (int, error) { return x.in.read(p) }
+
+// Buffered reports whether Data would return without waiting.
+func (x *Exchange) Buffered() bool { return x.in.buffered() }
+
+// Trailers returns the peer's trailers once Data has returned io.EOF.
+func (x *Exchange) Trailers() Header { return x.in.trailers }
+
+// Write queues bytes of this half's body; it sends them when a buffer is full
+// and may then wait for the peer to read.
+func (x *Exchange) Write(p []byte) (int, error) { return x.out.write(p) }
+
+// Flush sends what is queued.
+func (x *Exchange) Flush() error { return x.out.flush() }
+
+// End sends what is queued, with trailers if there are any, and ends this
+// half. A body shorter than announced cannot be ended: it fails.
+func (x *Exchange) End(trailers Header) error { return x.out.end(trailers) }
+
+// Stop asks the opener for no more of the request's body. Its stream is not
+// used again.
+func (x *Exchange) Stop() error { return x.out.stop() }
+
+// Err is why the exchange failed, nil if it did not.
+func (x *Exchange) Err() error {
+	if f := x.failed(); f != nil {
+		return f
+	}
+	return nil
+}
+
+func (x *Exchange) failed() *Failure {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.failure
+}
+
+// OnAbort sets what is called, once and from another goroutine, when the peer
+// gives the exchange up or the lane ends; at once if that has happened. It
+// must not block. nil clears it.
+func (x *Exchange) OnAbort(fn func(*Failure)) {
+	x.mu.Lock()
+	f := x.failure
+	x.onAbort = fn
+	x.mu.Unlock()
+	if f != nil && fn != nil {
+		fn(f)
+	}
+}
+
+// Abort ends both halves now and wakes whoever waits. The agent's failure
+// follows the bytes it has sent, unless they are stuck; the opener's overtakes
+// them.
+func (x *Exchange) Abort(f *Failure) {
+	if !x.set(f) {
+		return
+	}
+	if x.lane.session.agent && x.out.fail(f) {
+		x.wake()
+		return
+	}
+	x.mu.Lock()
+	seq := x.seq
+	x.mu.Unlock()
+	x.lane.control.reset(reset{x.stream.StreamID(), seq, f})
+	x.wake()
+}
+
+// set records the first failure; false if there was one.
+func (x *Exchange) set(f *Failure) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.failure != nil {
+		return false
+	}
+	x.failure = f
+	return true
+}
+
+// stopBy is the agent's STOP: it wakes a writer that waits for the window.
+func (x *Exchange) stopBy() {
+	x.stopped.Store(true)
+	// A stream's deadlines cannot fail to be set.
+	_ = x.stream.SetWriteDeadline(past)
+}
+
+func (x *Exchange) wake() {
+	// A stream's deadlines cannot fail to be set.
+	_ = x.stream.SetDeadline(past)
+}
+
+// resetBy is the peer's RESET. It may overtake the REQ it means.
+func (x *Exchange) resetBy(r reset) {
+	x.mu.Lock()
+	if r.seq > x.seq {
+		x.early = r
+	}
+	now := r.seq == x.seq
+	x.mu.Unlock()
+	if now {
+		if !x.lane.session.agent {
+			r.failure.By = Agent
+		}
+		x.broken(r.failure)
+	}
+}
+
+// lost is the lane's end.
+func (x *Exchange) lost(cause error) {
+	x.broken(Fail(LinkLost, cause))
+}
+
+func (x *Exchange) broken(f *Failure) {
+	if !x.set(f) {
+		return
+	}
+	x.wake()
+	x.mu.Lock()
+	fn := x.onAbort
+	x.mu.Unlock()
+	if fn != nil {
+		fn(f)
+	}
+}
+
+// streamError turns an error of the stream into the exchange's failure.
+func (x *Exchange) streamError(err error) *Failure {
+	if f := x.failed(); f != nil {
+		return f
+	}
+	if x.stopped.Load() && errors.Is(err, yamux.ErrTimeout) {
+		return Fail(VisitorIncomplete, ErrStopped)
+	}
+	detail := "the stream ended without END"
+	if !errors.Is(err, io.EOF) {
+		detail = "the stream was cut"
+	}
+	if x.lane.mux.IsClosed() {
+		detail = x.lane.cause().Error()
+	}
+	f := &Failure{Cause: LinkLost, Detail: detail}
+	x.set(f)
+	return x.failed()
+}
+
+// violation is what the peer must not do; it is told.
+func (x *Exchange) violation(format string, args ...any) *Failure {
+	f := &Failure{Cause: Protocol, Detail: fmt.Sprintf(format, args...)}
+	x.Abort(f)
+	return x.failed()
+}

@@ -1,0 +1,103 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// The multiplexer's frames, as far as the link looks into them.
+const (
+	muxData         = 0
+	muxWindowUpdate = 1
+	muxPing         = 2
+
+	muxSYN = 1
+)
+
+func muxLength(h []byte) uint32 { return binary.BigEndian.Uint32(h[8:]) }
+
+const (
+	// controlRate and controlBurst bound the frames that carry no bytes:
+	// each costs the receiver more than the sender. Opening, accepting and
+	// closing a stream take four, and streams are reused.
+	controlRate  = 20_000 // a second
+	controlBurst = 40_000
+)
+
+var (
+	errPing  = errors.New("peer sent a multiplexer ping")
+	errFlood = errors.New("peer floods the link with control frames")
+)
+
+// A guard follows the frames of a multiplexer as they arrive and refuses what
+// would cost this side without bound: pings, which the multiplexer answers
+// with a goroutine each, and floods of frames that carry nothing.
+type guard struct {
+	head   [muxHeaderLen]byte
+	have   int    // bytes of head seen
+	skip   uint32 // bytes of body to come
+	fresh  bool   // a new frame began in the last feed
+	tokens int64
+	filled int64 // when tokens were last added, Unix nanoseconds
+}
+
+// partial reports whether the peer is in the middle of a frame.
+func (g *guard) partial() bool { return g.have > 0 || g.skip > 0 }
+
+// feed looks at the bytes that arrived at now, in Unix nanoseconds.
+func (g *guard) feed(p []byte, now int64) error {
+	g.fresh = false
+	for len(p) > 0 {
+		if g.skip > 0 {
+			n := min(uint32(len(p)), g.skip)
+			g.skip -= n
+			p = p[n:]
+			continue
+		}
+		if g.have == 0 {
+			g.fresh = true
+		}
+		n := copy(g.head[g.have:], p)
+		g.have += n
+		p = p[n:]
+		if g.have < muxHeaderLen {
+			return nil
+		}
+		g.have = 0
+		if err := g.frame(now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *guard) frame(now int64) error {
+	switch g.head[1] {
+	case muxData:
+		if g.skip = muxLength(g.head[:]); g.skip > 0 {
+			return nil
+		}
+	case muxPing:
+		return errPing
+	}
+	if g.tokens == 0 {
+		g.refill(now)
+		if g.tokens == 0 {
+			return errFlood
+		}
+	}
+	g.tokens--
+	return nil
+}
+
+func (g *guard) refill(now int64) {
+	if g.filled == 0 {
+		g.tokens = controlBurst
+	} else {
+		g.tokens = min(controlBurst, (now-g.filled)*controlRate/int64(time.Second))
+	}
+	if g.tokens > 0 {
+		g.filled = now
+	}
+}

@@ -1,0 +1,244 @@
+package tunnel
+
+import (
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// linkBatch is how many bytes wait for the flusher before Write blocks.
+	linkBatch = 32 << 10
+
+	// linkBuffer is the size of a buffer: a batch that a last frame of the
+	// largest size overshoots.
+	linkBuffer = linkBatch + maxChunk + muxHeaderLen
+
+	// muxHeaderLen is the length of the multiplexer's frame header.
+	muxHeaderLen = 12
+)
+
+var linkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, linkBuffer); return &b }}
+
+// A link is the connection under a multiplexer. It gathers frames, which the
+// multiplexer writes as header and body apart, and sends all that has
+// gathered in one write: one system call and one TLS record instead of two for
+// each frame. It also watches what the peer sends, see guard.
+//
+// One goroutine may Write, one may Read; Flush and Close may be called by any.
+type link struct {
+	net.Conn
+	guard guard // owned by the reading goroutine
+
+	heard   atomic.Int64 // when a byte last arrived, Unix nanoseconds
+	partial atomic.Int64 // since when a frame is arriving, 0 if none is
+
+	readBuf *[]byte // what a large read brought beyond what was asked; owned by the reading goroutine
+	unread  []byte  // the part of readBuf not yet handed out
+	more    bool    // the last read filled its buffer
+
+	mu       sync.Mutex
+	pending  *[]byte    // guarded by mu; nil while nothing waits
+	awaited  int        // guarded by mu; bytes of a body whose header is pending
+	writing  bool       // guarded by mu; the flusher is in conn.Write
+	err      error      // guarded by mu; sticky
+	room     *sync.Cond // pending was taken, or err set
+	wake     chan struct{}
+	stopped  chan struct{} // closed when the flusher has ended
+	closed   sync.Once
+	closeErr error
+}
+
+// newLink returns a link over conn, which it owns: Close closes it.
+func newLink(conn net.Conn) *link {
+	l := &link{
+		Conn:    conn,
+		wake:    make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+	}
+	l.room = sync.NewCond(&l.mu)
+	l.heard.Store(time.Now().UnixNano())
+	limitUnsent(conn)
+	go l.flusher() // ended by Close
+	return l
+}
+
+// Write queues p and returns; it blocks while a batch is waiting. A header
+// alone is held back until its body has followed.
+func (l *link) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	for l.awaited == 0 && l.pending != nil && len(*l.pending) >= linkBatch && l.err == nil {
+		l.room.Wait()
+	}
+	if l.err != nil {
+		l.mu.Unlock()
+		return 0, l.err
+	}
+	if l.pending == nil {
+		l.pending = linkBuffers.Get().(*[]byte)
+	}
+	*l.pending = append(*l.pending, p...)
+	if l.awaited > 0 {
+		l.awaited -= min(len(p), l.awaited)
+	} else if len(p) == muxHeaderLen && p[1] == muxData {
+		l.awaited = int(muxLength(p))
+	}
+	whole := l.awaited == 0
+	l.mu.Unlock()
+	if whole {
+		l.signal()
+	}
+	return len(p), nil
+}
+
+func (l *link) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// flusher sends what Write gathered. It yields once before it takes a batch, so
+// that whoever is ready to write joins it.
+func (l *link) flusher() {
+	defer close(l.stopped)
+	for range l.wake {
+		runtime.Gosched()
+		l.mu.Lock()
+		batch := l.pending
+		if l.err != nil {
+			l.mu.Unlock()
+			return
+		}
+		if batch == nil || l.awaited > 0 {
+			l.mu.Unlock()
+			continue
+		}
+		l.pending = nil
+		l.writing = true
+		l.mu.Unlock()
+		l.room.Broadcast()
+
+		_, err := l.Conn.Write(*batch)
+		if cap(*batch) <= linkBuffer {
+			*batch = (*batch)[:0]
+			linkBuffers.Put(batch)
+		}
+
+		l.mu.Lock()
+		l.writing = false
+		if err != nil && l.err == nil {
+			l.err = err
+		}
+		again := l.pending != nil && l.awaited == 0
+		l.mu.Unlock()
+		l.room.Broadcast()
+		if err != nil {
+			return
+		}
+		if again {
+			l.signal()
+		}
+	}
+}
+
+// Flush returns when all that was written has been handed to the connection,
+// or with the error that keeps it from being.
+func (l *link) Flush() error {
+	l.signal()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.err == nil && (l.pending != nil || l.writing) {
+		l.room.Wait()
+	}
+	return l.err
+}
+
+// Read reads from the connection, in large pieces while the peer is sending
+// more than its reader asks for.
+func (l *link) Read(p []byte) (int, error) {
+	if len(l.unread) > 0 {
+		return l.take(p), nil
+	}
+	into := p
+	if l.more && len(p) < linkBuffer {
+		l.readBuf = linkBuffers.Get().(*[]byte)
+		into = (*l.readBuf)[:linkBuffer]
+	}
+	n, err := l.Conn.Read(into)
+	l.more = n == len(into)
+	if n > 0 {
+		now := time.Now().UnixNano()
+		l.heard.Store(now)
+		if gerr := l.guard.feed(into[:n], now); gerr != nil {
+			l.fail(gerr)
+			return 0, gerr
+		}
+		if !l.guard.partial() {
+			l.partial.Store(0)
+		} else if l.partial.Load() == 0 || l.guard.fresh {
+			l.partial.Store(now)
+		}
+	}
+	if l.readBuf == nil {
+		return n, err
+	}
+	l.unread = into[:n]
+	if n == 0 {
+		l.release()
+		return 0, err
+	}
+	return l.take(p), nil // a final error comes again
+}
+
+// take hands out unread bytes.
+func (l *link) take(p []byte) int {
+	n := copy(p, l.unread)
+	l.unread = l.unread[n:]
+	if len(l.unread) == 0 {
+		l.release()
+	}
+	return n
+}
+
+func (l *link) release() {
+	l.unread = nil
+	*l.readBuf = (*l.readBuf)[:0]
+	linkBuffers.Put(l.readBuf)
+	l.readBuf = nil
+}
+
+// errLinkClosed is what Write returns after Close.
+var errLinkClosed = errors.New("link closed")
+
+// fail makes err the answer to every later Write.
+func (l *link) fail(err error) {
+	l.mu.Lock()
+	if l.err == nil {
+		l.err = err
+	}
+	l.mu.Unlock()
+	l.room.Broadcast()
+	l.signal()
+}
+
+// cause is why the link failed, or nil.
+func (l *link) cause() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Close closes the connection at once and waits for the flusher. What is
+// pending is lost: call Flush first.
+func (l *link) Close() error {
+	l.closed.Do(func() {
+		l.fail(errLinkClosed)
+		l.closeErr = l.Conn.Close()
+	})
+	<-l.stopped
+	return l.closeErr
+}

@@ -1,0 +1,327 @@
+package tunnel
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+var (
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
+	bigBuffers   = sync.Pool{New: func() any { b := make([]byte, bigBuffer); return &b }}
+)
+
+// A reader is the peer's half of an exchange.
+type reader struct {
+	x    *Exchange
+	buf  *[]byte // nil while the exchange is parked
+	r, w int     // unread bytes are (*buf)[r:w]
+
+	head     []byte // payload of the last head
+	side     []byte // payload of the last other frame
+	request  Request
+	response Response
+	fields   Header // storage of trailers
+	trailers Header
+
+	begun    bool        // the final head has come
+	ended    atomic.Bool // all of the half was read
+	last     bool        // the frame under way bears END
+	remain   int         // bytes of the DATA frame under way
+	received int64       // bytes of body
+	expect   int64       // of them, announced; -1 if not
+}
+
+func (in *reader) reset() {
+	in.begun, in.last = false, false
+	in.ended.Store(false)
+	in.remain, in.received, in.expect = 0, 0, -1
+	in.trailers = nil
+	if cap(in.head) > smallBuffer {
+		in.head = nil
+	}
+	if in.buf != nil && len(*in.buf) == bigBuffer && in.empty() {
+		in.release()
+	}
+}
+
+// empty reports whether nothing is left unread.
+func (in *reader) empty() bool { return in.r == in.w }
+
+// release gives the buffer back.
+func (in *reader) release() {
+	if in.buf == nil {
+		return
+	}
+	if len(*in.buf) == bigBuffer {
+		bigBuffers.Put(in.buf)
+	} else {
+		smallBuffers.Put(in.buf)
+	}
+	in.buf = nil
+	in.r, in.w = 0, 0
+}
+
+// fill reads more from the stream behind what is unread.
+func (in *reader) fill() error {
+	if in.buf == nil {
+		in.buf = smallBuffers.Get().(*[]byte)
+	}
+	if in.empty() {
+		in.r, in.w = 0, 0
+		if in.received > bulkAfter/4 && len(*in.buf) == smallBuffer {
+			in.release()
+			in.buf = bigBuffers.Get().(*[]byte)
+		}
+	} else if in.w == len(*in.buf) {
+		in.w = copy(*in.buf, (*in.buf)[in.r:in.w])
+		in.r = 0
+	}
+	n, err := in.x.stream.Read((*in.buf)[in.w:])
+	in.w += n
+	in.x.count(n)
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return in.x.streamError(err)
+}
+
+// next reads a frame's header.
+func (in *reader) next() (typ byte, n int, err error) {
+	for in.w-in.r < frameHeaderLen {
+		if err := in.fill(); err != nil {
+			return 0, 0, err
+		}
+	}
+	h := (*in.buf)[in.r:]
+	in.r += frameHeaderLen
+	return h[0], int(h[1])<<16 | int(h[2])<<8 | int(h[3]), nil
+}
+
+// payload reads n bytes, maxHead at most, in place of what b holds.
+func (in *reader) payload(b []byte, n int) ([]byte, error) {
+	if n > maxHead {
+		return nil, in.x.violation("frame of %d bytes exceeds %d", n, maxHead)
+	}
+	b = b[:0]
+	for n > 0 {
+		if in.empty() {
+			if err := in.fill(); err != nil {
+				return nil, err
+			}
+		}
+		k := min(n, in.w-in.r)
+		b = append(b, (*in.buf)[in.r:in.r+k]...)
+		in.r += k
+		n -= k
+	}
+	return b, nil
+}
+
+// receiveRequest waits for the next REQ of a stream.
+func (in *reader) receiveRequest() error {
+	typ, n, err := in.next()
+	if err != nil {
+		return err
+	}
+	if typ != typeRequest && typ != typeRequest|frameEnd {
+		return in.x.violation("frame of type %d before REQ", typ)
+	}
+	if in.head, err = in.payload(in.head, n); err != nil {
+		return err
+	}
+	seq, err := decodeRequest(in.head, &in.request)
+	if err != nil {
+		return in.x.violation("%v", err)
+	}
+	in.x.mu.Lock()
+	in.x.seq = seq
+	early := in.x.early
+	in.x.mu.Unlock()
+	in.begun = true
+	in.expect = in.request.ContentLength
+	if in.request.Flags&RequestUpgrade != 0 {
+		in.expect = -1
+	}
+	in.last = typ&frameEnd != 0
+	if early.failure != nil && early.seq == seq {
+		in.x.resetBy(early)
+		return in.x.failed()
+	}
+	return nil
+}
+
+// receiveResponse waits for the next INFO or RESP.
+func (in *reader) receiveResponse() (*Response, error) {
+	for {
+		typ, n, err := in.next()
+		if err != nil {
+			return nil, err
+		}
+		switch typ & frameType {
+		case typeResponse, typeInterim:
+			if in.begun {
+				return nil, in.x.violation("a second RESP")
+			}
+			if in.head, err = in.payload(in.head, n); err != nil {
+				return nil, err
+			}
+			interim := typ&frameType == typeInterim
+			if err := decodeResponse(in.head, interim, &in.response); err != nil {
+				return nil, in.x.violation("%v", err)
+			}
+			if !interim {
+				in.begun = true
+				in.last = typ&frameEnd != 0
+				in.expect = in.response.ContentLength
+				if in.response.Flags&ResponseUpgrade != 0 {
+					in.expect = -1
+					in.x.upgraded.Store(true)
+				}
+			}
+			return &in.response, nil
+		case typeData, typeTrailers:
+			return nil, in.x.violation("frame of type %d before RESP", typ)
+		default:
+			if err := in.aside(typ, n); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// aside handles the frames that may come at any time.
+func (in *reader) aside(typ byte, n int) error {
+	var err error
+	if in.side, err = in.payload(in.side, n); err != nil {
+		return err
+	}
+	switch typ & frameType {
+	case typeError:
+		f, err := decodeError(in.side)
+		if err != nil {
+			return in.x.violation("%v", err)
+		}
+		f.By = Agent
+		in.x.set(f)
+		return in.x.failed()
+	case typeStop:
+		in.x.stopBy()
+		return nil
+	}
+	if typ&frameIgnore != 0 {
+		return nil
+	}
+	return in.x.violation("unknown frame of type %d", typ&frameType)
+}
+
+// data returns the next bytes of the body.
+func (in *reader) data() ([]byte, error) {
+	for {
+		if in.remain > 0 {
+			if in.empty() {
+				if err := in.fill(); err != nil {
+					return nil, err
+				}
+			}
+			n := min(in.remain, in.w-in.r)
+			p := (*in.buf)[in.r : in.r+n]
+			in.r += n
+			in.remain -= n
+			in.received += int64(n)
+			if in.expect >= 0 && in.received > in.expect {
+				return nil, in.x.violation("%d bytes of body where %d were announced", in.received, in.expect)
+			}
+			if in.received > bulkAfter {
+				in.x.bulkNow()
+			}
+			return p, nil
+		}
+		if in.ended.Load() {
+			return nil, io.EOF
+		}
+		if in.last {
+			if in.expect >= 0 && in.received != in.expect {
+				return nil, in.x.violation("%d bytes of body where %d were announced", in.received, in.expect)
+			}
+			in.ended.Store(true)
+			return nil, io.EOF
+		}
+		if err := in.frame(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// frame begins the next frame of a body.
+func (in *reader) frame() error {
+	typ, n, err := in.next()
+	if err != nil {
+		return err
+	}
+	switch typ & frameType {
+	case typeData:
+		in.remain = n
+		in.last = typ&frameEnd != 0
+		return nil
+	case typeTrailers:
+		if in.side, err = in.payload(in.side, n); err != nil {
+			return err
+		}
+		in.fields, err = decodeTrailers(in.side, in.fields)
+		if err != nil {
+			return in.x.violation("%v", err)
+		}
+		in.trailers = in.fields
+		in.last = true
+		return nil
+	case typeRequest, typeResponse, typeInterim:
+		return in.x.violation("frame of type %d inside a body", typ)
+	}
+	return in.aside(typ, n)
+}
+
+func (in *reader) read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if in.remain == 0 || in.empty() {
+		b, err := in.data()
+		if err != nil {
+			return 0, err
+		}
+		// Put them back: they are still in the buffer.
+		in.r -= len(b)
+		in.remain += len(b)
+		in.received -= int64(len(b))
+	}
+	n := min(len(p), in.remain, in.w-in.r)
+	copy(p, (*in.buf)[in.r:in.r+n])
+	in.r += n
+	in.remain -= n
+	in.received += int64(n)
+	return n, nil
+}
+
+// buffered reports whether data would return at once.
+func (in *reader) buffered() bool {
+	if in.ended.Load() || in.last && in.remain == 0 {
+		return true
+	}
+	unread := in.w - in.r
+	if in.remain > 0 {
+		return unread > 0
+	}
+	if unread < frameHeaderLen {
+		return false
+	}
+	h := (*in.buf)[in.r:]
+	n := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
+	if h[0]&frameType == typeData {
+		return unread > frameHeaderLen || n == 0 && h[0]&frameEnd != 0
+	}
+	return unread >= frameHeaderLen+n
+}

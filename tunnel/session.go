@@ -1,0 +1,383 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxLanes bounds the lanes of a session.
+	maxLanes = 8
+
+	// inboxSize is how many messages wait for Receive; then the peer waits.
+	inboxSize = 16
+
+	// flushTimeout bounds how long a closing session waits for its link.
+	flushTimeout = time.Second
+)
+
+// A Session is the connection of one agent to one relay: one lane or more,
+// over which exchanges run and messages pass. It ends when its last lane does.
+type Session struct {
+	// Welcome is what the relay said at the start. It is not changed.
+	Welcome *Welcome
+
+	agent    bool
+	handler  func(*Exchange) // set by Serve, before its lanes run
+	inbox    chan Message
+	live     atomic.Int64
+	draining atomic.Bool
+	quiet    chan struct{} // closed when draining and nothing is live
+	calm     sync.Once
+	done     chan struct{} // closed when the last lane has ended
+
+	mu    sync.Mutex
+	lanes []*lane // guarded by mu
+	err   error   // guarded by mu; why the session ended
+	ended bool    // guarded by mu
+}
+
+func newSession(agent bool, w *Welcome) *Session {
+	return &Session{
+		Welcome: w,
+		agent:   agent,
+		inbox:   make(chan Message, inboxSize),
+		quiet:   make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+}
+
+// Connect opens an agent's session over conn, which the session owns from here
+// on, also on failure. The first messages, a Bind among them, are on their
+// way before the relay has answered. A refusal is a *RejectError, a peer that
+// is no relay ErrNotRelay.
+func Connect(ctx context.Context, conn net.Conn, hello Hello, first ...Message) (*Session, error) {
+	hello.Kind = KindSession
+	s := newSession(true, nil)
+	l, w, err := s.greet(ctx, conn, &hello, first)
+	if err != nil {
+		return nil, err
+	}
+	s.Welcome = w
+	s.lanes = []*lane{l}
+	return s, nil
+}
+
+// Join adds a lane to an agent's session over conn, which it owns, also on
+// failure, and returns when the lane has ended, with the cause.
+func (s *Session) Join(ctx context.Context, conn net.Conn, hello Hello) error {
+	hello.Kind = KindLane
+	hello.Session, hello.LaneSecret = s.Welcome.Session, s.Welcome.LaneSecret
+	l, _, err := s.greet(ctx, conn, &hello, nil)
+	if err != nil {
+		return err
+	}
+	return s.run(l)
+}
+
+// greet exchanges prefaces over conn and returns the lane that follows.
+func (s *Session) greet(ctx context.Context, conn net.Conn, hello *Hello, first []Message) (*lane, *Welcome, error) {
+	g := &greeting{Conn: conn, done: make(chan struct{})}
+	// A connection that takes no deadline fails at its first use.
+	_ = conn.SetDeadline(time.Now().Add(prefaceTimeout))
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	p, err := appendHello(hello)
+	if err == nil {
+		_, err = conn.Write(p)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("write preface: %w", err)
+	}
+	l, err := newLane(s, g)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.openControl(); err == nil {
+		for _, m := range first {
+			if err := l.control.message(m); err != nil {
+				l.close(err)
+			}
+		}
+	}
+	w, err := g.wait(ctx)
+	if err != nil {
+		l.close(err)
+		l.wg.Wait()
+		return nil, nil, err
+	}
+	if l.control == nil {
+		l.close(ErrClosed)
+		return nil, nil, fmt.Errorf("open control stream: %w", ErrClosed)
+	}
+	return l, w, nil
+}
+
+// Accept answers an agent's Hello and opens the relay's end of the session
+// over conn, which the session owns from here on, also on failure. It fills in
+// the Welcome's session and secret.
+func Accept(conn net.Conn, w *Welcome) (*Session, error) {
+	w.Session, w.LaneSecret = rand.Text(), rand.Text()
+	w.Lanes = maxLanes
+	s := newSession(false, w)
+	l, err := s.welcome(conn, KindSession)
+	if err != nil {
+		return nil, err
+	}
+	s.lanes = []*lane{l}
+	return s, nil
+}
+
+// Accept answers the Hello of a lane that joins the session, whose secret the
+// caller has checked. It owns conn, also on failure, and returns when the lane
+// has ended, with the cause.
+func (s *Session) Accept(conn net.Conn) error {
+	l, err := s.welcome(conn, KindLane)
+	if err != nil {
+		return err
+	}
+	return s.run(l)
+}
+
+func (s *Session) welcome(conn net.Conn, kind Kind) (*lane, error) {
+	if err := writeWelcome(conn, kind, s.Welcome); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	l, err := newLane(s, conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.openControl(); err != nil {
+		l.close(err)
+		return nil, err
+	}
+	return l, nil
+}
+
+// Serve runs the session until it ends or ctx does, which cuts it, and returns
+// why it ended: ErrClosed after Close and after a drain, nil never. At the
+// agent's end each exchange is passed to handler, in a goroutine of its own;
+// the relay's end passes nil. All handlers have returned when Serve does.
+func (s *Session) Serve(ctx context.Context, handler func(*Exchange)) error {
+	stop := context.AfterFunc(ctx, s.Close)
+	defer stop()
+	s.mu.Lock()
+	s.handler = handler
+	first := slices.Clone(s.lanes)
+	s.mu.Unlock()
+	for _, l := range first {
+		_ = s.runKnown(l) // the last lane's error is the session's
+	}
+	<-s.done
+	return s.Err()
+}
+
+// run adds a lane to the session and serves it until it ends.
+func (s *Session) run(l *lane) error {
+	s.mu.Lock()
+	if s.ended || len(s.lanes) >= maxLanes {
+		s.mu.Unlock()
+		l.close(ErrClosed)
+		return ErrClosed
+	}
+	s.lanes = append(s.lanes, l)
+	s.mu.Unlock()
+	return s.runKnown(l)
+}
+
+func (s *Session) runKnown(l *lane) error {
+	err := l.run()
+	s.mu.Lock()
+	s.lanes = slices.DeleteFunc(s.lanes, func(o *lane) bool { return o == l })
+	if len(s.lanes) == 0 && !s.ended {
+		s.ended = true
+		s.err = err
+		close(s.done)
+	}
+	s.mu.Unlock()
+	return err
+}
+
+// Open begins an exchange on the lane that has least to do; the caller closes
+// it. It ends with ctx. A failure's NotProcessed is always set.
+func (s *Session) Open(ctx context.Context) (*Exchange, error) {
+	s.live.Add(1)
+	if s.draining.Load() {
+		s.leave()
+		return nil, &Failure{Cause: Draining, NotProcessed: true}
+	}
+	l := s.pick()
+	if l == nil {
+		s.leave()
+		return nil, &Failure{Cause: LinkLost, NotProcessed: true, Detail: "the session has ended"}
+	}
+	if l.live.Add(1) > maxLive {
+		l.live.Add(-1)
+		s.leave()
+		return nil, &Failure{Cause: Overload, NotProcessed: true, Detail: fmt.Sprintf("%d exchanges are open", maxLive)}
+	}
+	x, err := l.open(ctx)
+	if err != nil {
+		l.live.Add(-1)
+		s.leave()
+		return nil, err
+	}
+	return x, nil
+}
+
+// bulkWeight is how many small exchanges a bulk one counts for when a lane is
+// picked.
+const bulkWeight = 64
+
+// pick returns the lane with the least to do, or nil.
+func (s *Session) pick() *lane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var best *lane
+	least := int32(0)
+	for _, l := range s.lanes {
+		if load := l.live.Load() + bulkWeight*l.bulk.Load(); best == nil || load < least {
+			best, least = l, load
+		}
+	}
+	return best
+}
+
+// leave ends what Open or an agent's exchange began.
+func (s *Session) leave() {
+	if s.live.Add(-1) == 0 && s.draining.Load() {
+		s.calm.Do(func() { close(s.quiet) })
+	}
+}
+
+// Live is the number of exchanges under way.
+func (s *Session) Live() int { return int(s.live.Load()) }
+
+// Send passes a message to the peer. It does not wait for it to arrive.
+func (s *Session) Send(m Message) error {
+	s.mu.Lock()
+	if len(s.lanes) == 0 {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	l := s.lanes[0]
+	s.mu.Unlock()
+	return l.control.message(m)
+}
+
+// Receive returns the peer's next message. It ends with ctx and the session.
+func (s *Session) Receive(ctx context.Context) (Message, error) {
+	select {
+	case m := <-s.inbox:
+		return m, nil
+	default:
+	}
+	select {
+	case m := <-s.inbox:
+		return m, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.done:
+		return nil, s.Err()
+	}
+}
+
+// deliver passes a message to Receive; a full inbox makes the peer wait.
+func (s *Session) deliver(m Message) error {
+	select {
+	case s.inbox <- m:
+		return nil
+	case <-time.After(deadAfter):
+		return errors.New("messages are not taken")
+	}
+}
+
+// Ping returns when the peer has shown that it lives.
+func (s *Session) Ping(ctx context.Context) error {
+	s.mu.Lock()
+	if len(s.lanes) == 0 {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	l := s.lanes[0]
+	s.mu.Unlock()
+	return l.control.roundTrip(ctx)
+}
+
+// Drain tells the peer, refuses new exchanges as not processed, waits until
+// the open ones have ended or ctx has, and closes the session. It returns
+// ctx's error if exchanges were cut.
+func (s *Session) Drain(ctx context.Context, d Drain) error {
+	s.draining.Store(true)
+	// An error is the session's end, which needs no telling.
+	_ = s.Send(&d)
+	if s.live.Load() == 0 {
+		s.calm.Do(func() { close(s.quiet) })
+	}
+	var err error
+	select {
+	case <-s.quiet:
+	case <-s.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.Close()
+	return err
+}
+
+// Refuse makes the session answer new exchanges with Draining, as not
+// processed, while the open ones go on.
+func (s *Session) Refuse() { s.draining.Store(true) }
+
+// Draining reports whether the session opens nothing new.
+func (s *Session) Draining() bool { return s.draining.Load() }
+
+// Close ends the session: what was written is sent, for a second at most, and
+// streams in flight are cut. To let them finish, call Drain.
+func (s *Session) Close() { s.end(ErrClosed) }
+
+// Fail ends the session as Close does, with err as the cause.
+func (s *Session) Fail(err error) { s.end(err) }
+
+func (s *Session) end(cause error) {
+	s.mu.Lock()
+	lanes := slices.Clone(s.lanes)
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, l := range lanes {
+		wg.Go(func() {
+			l.flush(flushTimeout)
+			l.close(cause)
+		})
+	}
+	wg.Wait()
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err is why the session ended, nil while it lasts.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Addr is the peer's address.
+func (s *Session) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lanes) == 0 {
+		return ""
+	}
+	return s.lanes[0].link.RemoteAddr().String()
+}

@@ -1,0 +1,456 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// connPair returns the ends of a loopback TCP connection.
+func connPair(t testing.TB) (agent, relay net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	agent, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay, err = ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return agent, relay
+}
+
+// pair opens a session over the two ends of a connection; the agent serves
+// handler. Both ends are closed when the test ends.
+func pair(t testing.TB, agentConn, relayConn net.Conn, handler func(*Exchange)) (agent, relay *Session) {
+	t.Helper()
+	var wg sync.WaitGroup
+	relays := make(chan *Session, 1)
+	wg.Go(func() {
+		defer close(relays)
+		if _, err := ReadHello(relayConn); err != nil {
+			t.Errorf("ReadHello: %v", err)
+			return
+		}
+		s, err := Accept(relayConn, &Welcome{})
+		if err != nil {
+			t.Errorf("Accept: %v", err)
+			return
+		}
+		relays <- s
+		s.Serve(context.Background(), nil)
+	})
+	agent, err := Connect(context.Background(), agentConn, Hello{})
+	if err != nil {
+		t.Fatalf("Connect: %v", err)
+	}
+	wg.Go(func() { agent.Serve(context.Background(), handler) })
+	relay = <-relays
+	if relay == nil {
+		t.FailNow()
+	}
+	t.Cleanup(func() {
+		agent.Close()
+		relay.Close()
+		wg.Wait()
+	})
+	return agent, relay
+}
+
+// tcpPair is pair over loopback TCP.
+func tcpPair(t testing.TB, handler func(*Exchange)) (agent, relay *Session) {
+	a, r := connPair(t)
+	return pair(t, a, r, handler)
+}
+
+// answer is a handler that reads the whole request and answers with its body.
+func answer(x *Exchange) {
+	body, err := io.ReadAll(readerOf(x))
+	if err != nil {
+		x.Abort(AsFailure(err))
+		return
+	}
+	r := &Response{Status: 200, Reason: []byte("OK"), ContentLength: int64(len(body))}
+	r.Header.Add("Echo", string(x.Request().Target))
+	x.SendResponse(r)
+	x.Write(body)
+	x.End(nil)
+}
+
+type exchangeReader struct{ *Exchange }
+
+func readerOf(x *Exchange) io.Reader { return exchangeReader{x} }
+
+// ask sends a request with a body and returns the answer's body.
+func ask(s *Session, target string, body []byte) ([]byte, error) {
+	x, err := s.Open(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close()
+	if err := x.SendRequest(&Request{Method: []byte("POST"), Target: []byte(target), ContentLength: int64(len(body))}); err != nil {
+		return nil, err
+	}
+	if _, err := x.Write(body); err != nil {
+		return nil, err
+	}
+	if err := x.End(nil); err != nil {
+		return nil, err
+	}
+	r, err := x.ReceiveResponse()
+	if err != nil {
+		return nil, err
+	}
+	if got := string(r.Header.Get("echo")); got != target {
+		return nil, fmt.Errorf("answer is for %q, want %q", got, target)
+	}
+	return io.ReadAll(readerOf(x))
+}
+
+func TestExchange(t *testing.T) {
+	conns := map[string]func(testing.TB) (net.Conn, net.Conn){
+		"pipe": func(testing.TB) (net.Conn, net.Conn) { return net.Pipe() },
+		"tcp":  connPair,
+	}
+	for name, connect := range conns {
+		t.Run(name, func(t *testing.T) {
+			a, r := connect(t)
+			_, relay := pair(t, a, r, answer)
+			for _, n := range []int{0, 1, 100, 5000, 20_000, 300_000, 3_000_000} {
+				want := bytes.Repeat([]byte{byte(n)}, n)
+				got, err := ask(relay, fmt.Sprint("/", n), want)
+				if err != nil {
+					t.Fatalf("%d bytes: %v", n, err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Fatalf("%d bytes came back as %d others", n, len(got))
+				}
+			}
+		})
+	}
+}
+
+func TestExchangesAtOnce(t *testing.T) {
+	_, relay := tcpPair(t, answer)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for j := range 50 {
+				body := bytes.Repeat([]byte{byte(i), byte(j)}, 1+i*j)
+				got, err := ask(relay, fmt.Sprint(i, j), body)
+				if err != nil || !bytes.Equal(got, body) {
+					t.Errorf("exchange %d/%d: %d bytes, %v", i, j, len(got), err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := relay.Live(); n != 0 {
+		t.Errorf("%d exchanges are still live", n)
+	}
+}
+
+// get opens an exchange and sends a request without a body.
+func get(t *testing.T, s *Session) *Exchange {
+	t.Helper()
+	x, err := s.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(x.Close)
+	if err := x.SendRequest(&Request{Method: []byte("GET"), Target: []byte("/")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.End(nil); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// failure asserts that err is a Failure of the given cause.
+func failure(t *testing.T, err error, want Cause) *Failure {
+	t.Helper()
+	f, ok := errors.AsType[*Failure](err)
+	if !ok || f.Cause != want {
+		t.Fatalf("error is %v, want the cause %v", err, want)
+	}
+	return f
+}
+
+func TestOnlyEndEndsAMessage(t *testing.T) {
+	body := []byte("half of it")
+	seen := make(chan bool)
+	handlers := map[string]struct {
+		handler func(*Exchange)
+		want    Cause
+	}{
+		"abort after the head": {func(x *Exchange) {
+			x.SendResponse(&Response{Status: 200, ContentLength: -1})
+			x.Write(body)
+			x.Abort(&Failure{Cause: TargetIncomplete})
+		}, TargetIncomplete},
+		"handler forgets END": {func(x *Exchange) {
+			x.SendResponse(&Response{Status: 200, ContentLength: -1})
+			x.Write(body)
+			x.Flush()
+		}, Internal},
+		"body shorter than its length": {func(x *Exchange) {
+			x.SendResponse(&Response{Status: 200, ContentLength: 100})
+			x.Write(body)
+			x.Flush()
+			if err := x.End(nil); err == nil {
+				t.Error("End of a short body is accepted")
+			}
+		}, Internal},
+		"lane closed": {func(x *Exchange) {
+			x.SendResponse(&Response{Status: 200, ContentLength: -1})
+			x.Write(body)
+			x.Flush()
+			<-seen
+			x.lane.link.Conn.Close()
+		}, LinkLost},
+	}
+	for name, tt := range handlers {
+		t.Run(name, func(t *testing.T) {
+			_, relay := tcpPair(t, tt.handler)
+			x := get(t, relay)
+			if _, err := x.ReceiveResponse(); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(body))
+			if _, err := io.ReadFull(readerOf(x), got); err != nil {
+				t.Fatal(err)
+			}
+			if name == "lane closed" {
+				close(seen)
+			}
+			_, err := x.Data()
+			failure(t, err, tt.want)
+			if !bytes.Equal(got, body) {
+				t.Errorf("before the failure came %q, want %q", got, body)
+			}
+		})
+	}
+}
+
+func TestUnsentHeadIsReplaced(t *testing.T) {
+	_, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		x.Write([]byte("never seen"))
+		if x.HeadSent() {
+			t.Error("HeadSent before Flush")
+		}
+		x.SendResponse(&Response{Status: 502, ContentLength: 3, Flags: ResponseAgent})
+		x.Write([]byte("bad"))
+		x.End(nil)
+	})
+	x := get(t, relay)
+	r, err := x.ReceiveResponse()
+	if err != nil || r.Status != 502 {
+		t.Fatalf("response %+v, %v", r, err)
+	}
+	got, err := io.ReadAll(readerOf(x))
+	if string(got) != "bad" || err != nil {
+		t.Errorf("body %q, %v", got, err)
+	}
+}
+
+func TestVisitorGoneReachesTheAgent(t *testing.T) {
+	gone, inside := make(chan *Failure, 1), make(chan bool)
+	_, relay := tcpPair(t, func(x *Exchange) {
+		x.OnAbort(func(f *Failure) { gone <- f })
+		_, err := x.Data()
+		if err != io.EOF {
+			t.Errorf("request's end: %v", err)
+		}
+		close(inside)
+		<-x.lane.mux.CloseChan()
+	})
+	x := get(t, relay)
+	<-inside
+	x.Abort(&Failure{Cause: VisitorGone})
+	select {
+	case f := <-gone:
+		if f.Cause != VisitorGone {
+			t.Errorf("cause %v", f.Cause)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the agent was not told")
+	}
+	if _, err := x.ReceiveResponse(); err == nil {
+		t.Error("a response after Abort")
+	}
+	relay.Close()
+}
+
+func TestEarlyAnswerStopsTheUpload(t *testing.T) {
+	_, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 413})
+		x.End(nil)
+	})
+	x, err := relay.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.SendRequest(&Request{Method: []byte("POST"), Target: []byte("/"), ContentLength: 1 << 30})
+	wrote := make(chan error, 1)
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			if _, err := x.Write(buf); err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}()
+	r, err := x.ReceiveResponse()
+	if err != nil || r.Status != 413 {
+		t.Fatalf("response %+v, %v", r, err)
+	}
+	if _, err := x.Data(); err != io.EOF {
+		t.Fatalf("end of the response: %v", err)
+	}
+	if err := <-wrote; !errors.Is(err, ErrStopped) {
+		t.Errorf("upload ended with %v, want ErrStopped", err)
+	}
+	x.Close()
+	// The stream was not kept, the lane was.
+	if x := get(t, relay); x == nil {
+		t.Error("no exchange after an early answer")
+	} else if _, err := x.ReceiveResponse(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUpgradeIsAByteStream(t *testing.T) {
+	_, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 101, Flags: ResponseUpgrade})
+		for {
+			p, err := x.Data()
+			if err == io.EOF {
+				x.Write([]byte("bye"))
+				x.End(nil)
+				return
+			}
+			if err != nil {
+				return
+			}
+			x.Write(p)
+			x.Flush()
+		}
+	})
+	x, err := relay.Open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	x.SendRequest(&Request{Method: []byte("GET"), Target: []byte("/"), Flags: RequestUpgrade})
+	x.Flush()
+	r, err := x.ReceiveResponse()
+	if err != nil || r.Interim() || r.Status != 101 {
+		t.Fatalf("response %+v, %v", r, err)
+	}
+	x.Write([]byte("hello"))
+	x.Flush()
+	p, err := x.Data()
+	if string(p) != "hello" || err != nil {
+		t.Fatalf("echo %q, %v", p, err)
+	}
+	x.End(nil)
+	got, err := io.ReadAll(readerOf(x))
+	if string(got) != "bye" || err != nil {
+		t.Errorf("after FIN: %q, %v", got, err)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	inside, finish := make(chan bool), make(chan bool)
+	agent, relay := tcpPair(t, func(x *Exchange) {
+		inside <- true
+		<-finish
+		answer(x)
+	})
+	x := get(t, relay)
+	<-inside
+	drained := make(chan error, 1)
+	go func() { drained <- agent.Drain(context.Background(), Drain{}) }()
+	if m, err := relay.Receive(context.Background()); err != nil {
+		t.Fatal(err)
+	} else if _, ok := m.(*Drain); !ok {
+		t.Fatalf("message %T, want *Drain", m)
+	}
+	late := get(t, relay)
+	_, err := late.ReceiveResponse()
+	if f := failure(t, err, Draining); !f.NotProcessed {
+		t.Error("a refused request is not marked as not processed")
+	}
+	close(finish)
+	if r, err := x.ReceiveResponse(); err != nil || r.Status != 200 {
+		t.Errorf("open exchange: %v", err)
+	}
+	if err := <-drained; err != nil {
+		t.Errorf("Drain: %v", err)
+	}
+}
+
+func TestReject(t *testing.T) {
+	a, r := connPair(t)
+	want := &RejectError{Code: RejectToken, Message: "unknown token", RetryAfter: 3 * time.Second}
+	go func() {
+		defer r.Close()
+		ReadHello(r)
+		Reject(r, want)
+	}()
+	_, err := Connect(context.Background(), a, Hello{}, &Bind{Name: "x"})
+	got, ok := errors.AsType[*RejectError](err)
+	if !ok || *got != *want {
+		t.Errorf("error %#v, want %#v", err, want)
+	}
+}
+
+func TestNotARelay(t *testing.T) {
+	a, r := connPair(t)
+	go func() {
+		defer r.Close()
+		io.WriteString(r, "HTTP/1.1 400 Bad Request\r\n\r\n")
+	}()
+	if _, err := Connect(context.Background(), a, Hello{}); !errors.Is(err, ErrNotRelay) {
+		t.Errorf("error %v, want ErrNotRelay", err)
+	}
+}
+
+func TestOpenEndsWithItsContext(t *testing.T) {
+	a, r := net.Pipe()
+	hello := make(chan bool)
+	go func() {
+		// A peer that accepts the session and then reads no more.
+		ReadHello(a)
+		close(hello)
+	}()
+	_ = r
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-hello
+		cancel()
+	}()
+	if _, err := Connect(ctx, r, Hello{}); err == nil {
+		t.Error("Connect to a silent relay succeeded")
+	}
+	a.Close()
+}

@@ -1,0 +1,253 @@
+package tunnel
+
+import "sync"
+
+// outBuffer is what a writer gathers before it sends.
+const outBuffer = maxChunk
+
+var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); return &b }}
+
+// A writer is this side's half of an exchange.
+type writer struct {
+	x *Exchange
+
+	mu       sync.Mutex
+	buf      *[]byte // guarded by mu; nil while nothing is queued
+	ended    bool    // guarded by mu
+	begun    bool    // guarded by mu; a final head was queued
+	headAt   int     // guarded by mu; where it begins in buf, -1 if it was sent
+	sent     int64   // guarded by mu; bytes of body
+	announce int64   // guarded by mu; of them, announced; -1 if not
+}
+
+func (out *writer) reset() {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	out.ended, out.begun = false, false
+	out.headAt, out.sent, out.announce = -1, 0, -1
+}
+
+// release gives the buffer back; what was queued is gone.
+func (out *writer) release() {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	out.free()
+}
+
+// free returns the buffer to the pool; mu is held.
+func (out *writer) free() {
+	if out.buf != nil && cap(*out.buf) <= 2*outBuffer {
+		*out.buf = (*out.buf)[:0]
+		outBuffers.Put(out.buf)
+	}
+	out.buf = nil
+}
+
+// queue returns the buffer to append to; mu is held.
+func (out *writer) queue() []byte {
+	if out.buf == nil {
+		out.buf = outBuffers.Get().(*[]byte)
+	}
+	return *out.buf
+}
+
+func (out *writer) request(r *Request) error {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if f := out.x.failed(); f != nil {
+		return f
+	}
+	b := out.queue()
+	*out.buf = appendRequest(b, out.x.seq, r)
+	out.begun = true
+	out.announce = r.ContentLength
+	if r.Flags&RequestUpgrade != 0 {
+		out.announce = -1
+	}
+	return nil
+}
+
+func (out *writer) response(r *Response) error {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if f := out.x.failed(); f != nil {
+		return f
+	}
+	if r.Interim() {
+		if out.begun {
+			return Fail(Internal, nil)
+		}
+		b := out.queue()
+		*out.buf = appendResponse(b, r)
+		return out.send()
+	}
+	if out.begun {
+		if out.headAt < 0 {
+			return &Failure{Cause: Internal, Detail: "a second response"}
+		}
+		*out.buf = (*out.buf)[:out.headAt]
+	}
+	b := out.queue()
+	out.begun, out.headAt, out.sent = true, len(b), 0
+	*out.buf = appendResponse(b, r)
+	out.announce = r.ContentLength
+	if r.Flags&ResponseUpgrade != 0 {
+		out.announce = -1
+		out.x.upgraded.Store(true)
+		return out.send()
+	}
+	return nil
+}
+
+func (out *writer) done() bool {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.ended
+}
+
+func (out *writer) headGone() bool {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.begun && out.headAt < 0
+}
+
+func (out *writer) write(p []byte) (int, error) {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	total := len(p)
+	for len(p) > 0 {
+		if err := out.writable(); err != nil {
+			return total - len(p), err
+		}
+		b := out.queue()
+		room := outBuffer - frameHeaderLen - len(b)
+		if room < min(len(p), outBuffer/4) {
+			if err := out.send(); err != nil {
+				return total - len(p), err
+			}
+			continue
+		}
+		n := min(len(p), room)
+		b = append(b, typeData, byte(n>>16), byte(n>>8), byte(n))
+		*out.buf = append(b, p[:n]...)
+		p = p[n:]
+		out.sent += int64(n)
+		if out.sent > bulkAfter {
+			out.x.bulkNow()
+		}
+	}
+	return total, nil
+}
+
+// writable reports why no more body can be written; mu is held.
+func (out *writer) writable() error {
+	if f := out.x.failed(); f != nil {
+		return f
+	}
+	if out.x.stopped.Load() && !out.x.lane.session.agent {
+		return Fail(VisitorIncomplete, ErrStopped)
+	}
+	return nil
+}
+
+func (out *writer) flush() error {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if f := out.x.failed(); f != nil {
+		return f
+	}
+	return out.send()
+}
+
+func (out *writer) end(trailers Header) error {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if err := out.writable(); err != nil {
+		return err
+	}
+	if out.announce >= 0 && out.sent != out.announce {
+		return &Failure{Cause: Internal, Detail: "body differs from its length"}
+	}
+	b := out.queue()
+	if out.x.unread() {
+		// Before END: the relay must not use the stream again while
+		// the rest of the body may be under way.
+		out.x.stopped.Store(true)
+		b = append(b, typeStop, 0, 0, 0)
+	}
+	if len(trailers) > 0 {
+		b = appendTrailers(b, trailers)
+	} else {
+		b = append(b, typeData|frameEnd, 0, 0, 0)
+	}
+	*out.buf = b
+	if err := out.send(); err != nil {
+		return err
+	}
+	out.ended = true
+	return nil
+}
+
+func (out *writer) stop() error {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if f := out.x.failed(); f != nil {
+		return f
+	}
+	if out.x.stopped.Swap(true) {
+		return nil
+	}
+	b := out.queue()
+	*out.buf = append(b, typeStop, 0, 0, 0)
+	return out.send()
+}
+
+// fail tells the relay of a failure by an ERROR behind what was written; false
+// if it must be told by RESET: another goroutine is writing and may be stuck,
+// or this half of a byte stream has ended. A relay that has the whole response
+// is told nothing.
+func (out *writer) fail(f *Failure) bool {
+	if !out.mu.TryLock() {
+		return false
+	}
+	defer out.mu.Unlock()
+	if out.ended {
+		return !out.x.upgraded.Load()
+	}
+	wire := *f
+	wire.AfterHead = out.begun
+	b := out.queue()
+	*out.buf = appendError(b, &wire)
+	// A stream that takes no ERROR has ended, which the relay sees.
+	_ = out.transmit()
+	return true
+}
+
+// send writes what is queued; mu is held.
+func (out *writer) send() error {
+	if err := out.transmit(); err != nil {
+		return out.x.streamError(err)
+	}
+	return nil
+}
+
+func (out *writer) transmit() error {
+	if out.buf == nil {
+		return nil
+	}
+	b := *out.buf
+	if len(b) > 0 {
+		out.headAt = -1
+	}
+	for len(b) > 0 {
+		n, err := out.x.stream.Write(b[:min(len(b), maxChunk)])
+		out.x.count(n)
+		if err != nil {
+			out.free()
+			return err
+		}
+		b = b[n:]
+	}
+	out.free()
+	return nil
+}
