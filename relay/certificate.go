@@ -1,0 +1,78 @@
+package relay
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// certificateCheck is how often a certificate's files are looked at.
+const certificateCheck = time.Second
+
+// A Certificate is a key pair that follows its files.
+type Certificate struct {
+	certFile, keyFile string
+
+	mu      sync.Mutex
+	pair    *tls.Certificate // guarded by mu
+	stamp   [2]time.Time     // guarded by mu; when the files were changed
+	checked time.Time        // guarded by mu
+	failed  error            // guarded by mu; why the newest files are not used
+}
+
+// LoadCertificate reads a PEM chain and its key. It fails if they do not match.
+func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile}
+	stamp, err := c.stat()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", certFile, keyFile, err)
+	}
+	c.pair, c.stamp, c.checked = &pair, stamp, time.Now()
+	return c, nil
+}
+
+func (c *Certificate) stat() (stamp [2]time.Time, err error) {
+	for i, name := range []string{c.certFile, c.keyFile} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return stamp, err
+		}
+		stamp[i] = info.ModTime()
+	}
+	return stamp, nil
+}
+
+// current returns the pair of the files as they are now. Files that do not
+// load, as while they are being replaced, leave the old pair in use.
+func (c *Certificate) current() *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if now.Sub(c.checked) < certificateCheck {
+		return c.pair
+	}
+	c.checked = now
+	stamp, err := c.stat()
+	if err != nil || stamp == c.stamp {
+		return c.pair
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		c.failed = err
+		return c.pair
+	}
+	c.pair, c.stamp, c.failed = &pair, stamp, nil
+	return c.pair
+}
+
+// covers reports whether the certificate is for host.
+func (c *Certificate) covers(host string) bool {
+	pair := c.current()
+	return pair.Leaf != nil && pair.Leaf.VerifyHostname(host) == nil
+}

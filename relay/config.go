@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// Config is what a Relay does. Its zero value serves NAME.localhost openly.
+type Config struct {
+	// Domain is where tunnels live: at NAME.Domain. If empty, "localhost".
+	Domain string
+
+	// PublicURL is how visitors reach the domain through a front that stands
+	// before the relay; only scheme and host count. If nil, the URL of the
+	// first door that takes visitors.
+	PublicURL *url.URL
+
+	// Tokens are what agents are let in with. If empty, the relay is open:
+	// every agent is let in, and all are one account.
+	Tokens Tokens
+
+	// Insecure lets tokens travel in plain over doors beyond loopback, for
+	// agents that say the same.
+	Insecure bool
+
+	// TrustedProxies are the peers whose forwarding fields are believed.
+	// If empty, nobody's are.
+	TrustedProxies []netip.Prefix
+
+	// Grace is how long exchanges in flight may take to end when Serve's
+	// context does. If zero, 30 seconds. If negative, they are cut at once.
+	Grace time.Duration
+
+	// Sole makes the relay serve one agent, in the same process: its single
+	// tunnel is also reached at localhost and the loopback addresses, there
+	// is no page of the relay's own, and no door takes agents.
+	Sole bool
+
+	// Version is the program's version, for logs. If empty, "devel".
+	Version string
+
+	// Logger takes a line for each request and for what agents do.
+	// If nil, nothing is logged.
+	Logger *slog.Logger
+}
+
+func (c *Config) domain() string {
+	if c.Domain == "" {
+		return "localhost"
+	}
+	return c.Domain
+}
+
+func (c *Config) grace() time.Duration {
+	if c.Grace == 0 {
+		return 30 * time.Second
+	}
+	return max(c.Grace, 0)
+}
+
+func (c *Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Logger
+}
+
+// A Door is a listener of the relay and whom it lets in. What arrives is told
+// apart by its first bytes or, under TLS, by ALPN.
+type Door struct {
+	net.Listener
+
+	// Kind names the door in logs: "http", "https" or "agents".
+	Kind string
+
+	// Certificate makes the door speak TLS. If nil, it is plain. A door with
+	// AgentsOnly takes both and tells them apart by the first byte.
+	Certificate *Certificate
+
+	// AgentsOnly turns visitors away.
+	AgentsOnly bool
+}

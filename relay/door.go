@@ -1,0 +1,196 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"share/tunnel"
+)
+
+const (
+	// firstTimeout bounds the bytes, and under TLS the handshake, by which
+	// a connection is told apart.
+	firstTimeout = 10 * time.Second
+
+	// acceptPause is how long a door waits that can take no connection for
+	// want of descriptors.
+	acceptPause = 50 * time.Millisecond
+
+	// tlsRecord is the first byte of a TLS handshake (RFC 8446 5.1).
+	tlsRecord = 0x16
+)
+
+var errAccept = errors.New("door failed")
+
+// accept takes connections at a door until ctx ends. What it starts lasts
+// until sessions does.
+func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
+	config := d.tlsConfig()
+	for {
+		conn, err := d.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		}
+		if ne, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, net.ErrClosed) {
+			// Out of descriptors, or the visitor left in the queue.
+			r.log.Warn("cannot accept", "door", d.Kind, "error", ne.Error())
+			select {
+			case <-time.After(acceptPause):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errAccept, err)
+		}
+		r.wg.Go(func() { r.admit(sessions, d, config, conn) })
+	}
+}
+
+// tlsConfig is how the door speaks TLS, nil if it does not.
+func (d *Door) tlsConfig() *tls.Config {
+	if d.Certificate == nil {
+		return nil
+	}
+	config := &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.Certificate.current(), nil },
+		NextProtos:     []string{tunnel.ALPN},
+		MinVersion:     tls.VersionTLS12,
+	}
+	if d.AgentsOnly {
+		config.MinVersion = tls.VersionTLS13
+	} else {
+		config.NextProtos = append(config.NextProtos, "h2", "http/1.1")
+	}
+	return config
+}
+
+// greet registers a connection that a drain may close, until met.
+func (r *Relay) greet(conn net.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.draining {
+		return false
+	}
+	r.greeting[conn] = struct{}{}
+	return true
+}
+
+func (r *Relay) met(conn net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.greeting, conn)
+}
+
+// admit tells visitors and agents apart and serves them; it owns conn.
+func (r *Relay) admit(ctx context.Context, d Door, config *tls.Config, conn net.Conn) {
+	if !r.greet(conn) {
+		conn.Close()
+		return
+	}
+	nc, first, protocol, err := d.identify(ctx, config, conn)
+	r.met(conn)
+	switch {
+	case err != nil:
+		r.log.Debug("connection dropped", "door", d.Kind, "client", conn.RemoteAddr().String(), "error", err.Error())
+		conn.Close()
+	case protocol == tunnel.ALPN && !r.cfg.Sole:
+		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
+	case d.AgentsOnly:
+		conn.Close()
+	case protocol == "h2":
+		r.edge.Serve2(unread(nc, first))
+	default:
+		r.edge.Serve(nc, conn, first)
+	}
+}
+
+func tlsOf(nc net.Conn) bool {
+	_, ok := nc.(*tls.Conn)
+	return ok
+}
+
+// identify reads as much of conn as it takes to know the protocol: a name of
+// ALPN, "h2" for prior knowledge too, empty for HTTP/1.1.
+func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) (nc net.Conn, first []byte, protocol string, err error) {
+	if err := conn.SetDeadline(time.Now().Add(firstTimeout)); err != nil {
+		return nil, nil, "", err
+	}
+	if config != nil && d.AgentsOnly {
+		// Agents in plain come to loopback alone.
+		first = make([]byte, 1)
+		if _, err := io.ReadFull(conn, first); err != nil {
+			return nil, nil, "", err
+		}
+	}
+	if config != nil && (first == nil || first[0] == tlsRecord) {
+		tc := tls.Server(unread(conn, first), config)
+		if err := tc.HandshakeContext(ctx); err != nil {
+			return nil, nil, "", fmt.Errorf("TLS handshake: %w", err)
+		}
+		protocol = tc.ConnectionState().NegotiatedProtocol
+		return tc, nil, protocol, conn.SetDeadline(time.Time{})
+	}
+	if first, err = readFirst(conn, first); err != nil {
+		return nil, nil, "", err
+	}
+	switch {
+	case tunnel.IsPreface(first):
+		protocol = tunnel.ALPN
+	case string(first) == "PRI *": // RFC 9113 3.4
+		protocol = "h2"
+	}
+	return conn, first, protocol, conn.SetDeadline(time.Time{})
+}
+
+// readFirst reads what tells protocols apart on a plain door. A timeout behind
+// a first byte is no error: an HTTP/1.1 visitor is slow, and will be told.
+func readFirst(conn net.Conn, first []byte) ([]byte, error) {
+	buf := make([]byte, tunnel.PeekLen)
+	n := copy(buf, first)
+	for n < len(buf) && (n == 0 || buf[0] == 'S' || buf[0] == 'P') {
+		k, err := conn.Read(buf[n:])
+		n += k
+		if k == 0 {
+			if n == 0 {
+				return nil, err
+			}
+			break
+		}
+	}
+	return buf[:n], nil
+}
+
+// unread returns conn with first before what it brings.
+func unread(conn net.Conn, first []byte) net.Conn {
+	if len(first) == 0 {
+		return conn
+	}
+	return &unreadConn{conn, first}
+}
+
+// An unreadConn gives back bytes that were read to look at them.
+type unreadConn struct {
+	net.Conn
+	first []byte
+}
+
+func (c *unreadConn) Read(p []byte) (int, error) {
+	if len(c.first) > 0 {
+		n := copy(p, c.first)
+		c.first = c.first[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// NetConn is the connection beneath.
+func (c *unreadConn) NetConn() net.Conn { return c.Conn }

@@ -1,0 +1,339 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"share/tunnel"
+)
+
+// holdBytes is how much of a request's body is kept for a second try.
+const holdBytes = 64 << 10
+
+// maxTries bounds how often a request that no agent has processed is sent.
+const maxTries = 3
+
+// A visitor is whom an exchange is for: a connection of HTTP/1.1 or a stream
+// of HTTP/2. One goroutine reads its body while another writes the answer.
+type visitor interface {
+	// body returns the next bytes of the request's body, valid until the
+	// next call; io.EOF when it is whole, any other error if it was cut.
+	body() ([]byte, error)
+	// ready reports whether the rest of the body can be read without waiting.
+	ready() bool
+	// trailers are the request's, after io.EOF.
+	trailers() tunnel.Header
+	// interrupt makes body return, until resume.
+	interrupt()
+	resume()
+
+	// watch calls x.Abort if the visitor leaves, until unwatch.
+	watch(x *tunnel.Exchange)
+	unwatch()
+
+	// interim sends a 1xx at once.
+	interim(*tunnel.Response) error
+	// head queues the final response's head.
+	head(*tunnel.Response) error
+	// write sends or queues bytes of the body. flush sends what is queued.
+	write(p []byte) error
+	flush() error
+	// end ends the message and sends it.
+	end(trailers tunnel.Header) error
+	// sent reports whether any of the final response is on its way.
+	sent() bool
+	// upgrade passes bytes both ways until both directions have ended.
+	upgrade(x *tunnel.Exchange, r *tunnel.Response) error
+	// answer sends a complete response in place of a head that was queued.
+	answer(r *tunnel.Response, body []byte) error
+	// abort makes the message visibly cut.
+	abort()
+}
+
+// A request is what is known of a visitor's request once its head is read.
+type request struct {
+	tunnel.Request
+	place   Place
+	covered bool   // the certificate shown is for the host
+	waits   bool   // the body comes only after a 100 that we send
+	accept  []byte // for a failure's answer
+	url     string // likewise
+	start   time.Time
+}
+
+// hasBody reports whether a body follows.
+func (r *request) hasBody() bool { return r.Flags&tunnel.RequestBody != 0 }
+
+// An outcome is how an exchange went, for the log.
+type outcome struct {
+	status  int
+	cause   string // of a failure that the agent answered
+	failure *tunnel.Failure
+	bytes   int64
+}
+
+// carry brings a request to its tunnel and the answer back.
+func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
+	up := &upload{v: v, r: r}
+	for try := 1; ; try++ {
+		x, number, err := r.place.Tunnel.Open(ctx)
+		if err != nil {
+			return e.fail(v, r, tunnel.AsFailure(err))
+		}
+		r.Tunnel = number
+		out := e.attempt(v, x, r, up)
+		f := out.failure
+		if f == nil {
+			return out
+		}
+		if !f.NotProcessed || try == maxTries || v.sent() || !up.rewind() {
+			return e.fail(v, r, f)
+		}
+	}
+}
+
+// fail answers with a failure, or cuts the answer that has begun.
+func (e *Edge) fail(v visitor, r *request, f *tunnel.Failure) outcome {
+	out := outcome{status: f.Cause.Status(), failure: f}
+	if v.sent() {
+		f.AfterHead = true
+		v.abort()
+		return out
+	}
+	if out.status == 0 {
+		v.abort()
+		return out
+	}
+	resp, body := e.style.Answer(f, tunnel.Asking{Method: r.Method, Accept: r.accept, ID: string(r.ID), URL: r.url})
+	if err := v.answer(resp, body); err != nil {
+		v.abort()
+	}
+	return out
+}
+
+// attempt carries a request over one exchange, which it closes. A failure is
+// left to the caller to answer.
+func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (out outcome) {
+	defer x.Close()
+	if err := x.SendRequest(&r.Request); err != nil {
+		out.failure = tunnel.AsFailure(err)
+		return out
+	}
+	if err := up.start(x); err != nil {
+		out.failure = tunnel.AsFailure(err)
+		return out
+	}
+	defer up.stop(x)
+	v.watch(x)
+	defer v.unwatch()
+	resp, err := e.final(v, x, up)
+	if err != nil {
+		out.failure = tunnel.AsFailure(err)
+		return out
+	}
+	out.status = resp.Status
+	if resp.Flags&tunnel.ResponseAgent != 0 {
+		out.cause = string(resp.Header.Get("share-error"))
+	}
+	if resp.Flags&tunnel.ResponseUpgrade != 0 {
+		v.unwatch()
+		if err := v.upgrade(x, resp); err != nil {
+			out.failure = tunnel.AsFailure(err)
+		}
+		return out
+	}
+	if r.Flags&tunnel.RequestUpgrade != 0 {
+		if err := x.End(nil); err != nil {
+			out.failure = tunnel.AsFailure(err)
+			return out
+		}
+	}
+	if err := v.head(resp); err != nil {
+		out.failure = gone(x, err)
+		return out
+	}
+	out.bytes, out.failure = copyBody(v, x)
+	return out
+}
+
+// final passes interim responses on and returns the final one.
+func (e *Edge) final(v visitor, x *tunnel.Exchange, up *upload) (*tunnel.Response, error) {
+	for {
+		resp, err := x.ReceiveResponse()
+		if err != nil {
+			return nil, err
+		}
+		if !resp.Interim() {
+			return resp, nil
+		}
+		if resp.Status == 100 && up.grant() {
+			continue
+		}
+		if err := v.interim(resp); err != nil {
+			return nil, gone(x, err)
+		}
+	}
+}
+
+// copyBody is where the bytes of every answer pass.
+func copyBody(v visitor, x *tunnel.Exchange) (n int64, failure *tunnel.Failure) {
+	for {
+		if !x.Buffered() {
+			if err := v.flush(); err != nil {
+				return n, gone(x, err)
+			}
+		}
+		p, err := x.Data()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return n, tunnel.AsFailure(err)
+		}
+		if err := v.write(p); err != nil {
+			return n, gone(x, err)
+		}
+		n += int64(len(p))
+	}
+	if err := v.end(x.Trailers()); err != nil {
+		return n, gone(x, err)
+	}
+	return n, nil
+}
+
+// gone aborts an exchange whose answer cannot be passed on: the visitor has
+// left, unless err says otherwise.
+func gone(x *tunnel.Exchange, err error) *tunnel.Failure {
+	f, ok := errors.AsType[*tunnel.Failure](err)
+	if !ok {
+		f = tunnel.Fail(tunnel.VisitorGone, err)
+	}
+	x.Abort(f)
+	return tunnel.AsFailure(x.Err())
+}
+
+// An upload is where the bytes of every request pass. It keeps what it has
+// read while that is little, for a second try.
+type upload struct {
+	v       visitor
+	r       *request
+	held    []byte
+	whole   bool // all that was read is held
+	ended   bool // the body was read to its end
+	begun   bool // body was called
+	granted chan struct{}
+	done    chan struct{} // closed when the goroutine has ended; nil if there is none
+}
+
+// start sends the body, or begins to.
+func (u *upload) start(x *tunnel.Exchange) error {
+	switch {
+	case u.r.Flags&tunnel.RequestUpgrade != 0:
+		return x.Flush()
+	case !u.r.hasBody():
+		return x.End(nil)
+	}
+	if !u.begun {
+		u.whole = true
+	}
+	if len(u.held) > 0 {
+		if _, err := x.Write(u.held); err != nil {
+			return err
+		}
+	}
+	if u.ended {
+		return x.End(u.v.trailers())
+	}
+	if !u.begun && !u.r.waits {
+		// The usual body came with its head: no goroutine is needed.
+		if u.v.ready() {
+			return u.copy(x)
+		}
+	}
+	if err := x.Flush(); err != nil {
+		return err
+	}
+	u.done = make(chan struct{})
+	u.granted = make(chan struct{}, 1)
+	go func() { // ended by the body's end, a failure of x, or stop
+		defer close(u.done)
+		if u.r.waits && !u.begun {
+			<-u.granted
+		}
+		// The exchange knows the error as well.
+		_ = u.copy(x)
+	}()
+	return nil
+}
+
+// grant lets the body begin that waits for a 100; false if none does.
+func (u *upload) grant() bool {
+	if !u.r.waits || u.granted == nil {
+		return false
+	}
+	select {
+	case u.granted <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// copy reads the body to its end.
+func (u *upload) copy(x *tunnel.Exchange) error {
+	u.begun = true
+	for {
+		p, err := u.v.body()
+		if err == io.EOF {
+			u.ended = true
+			return x.End(u.v.trailers())
+		}
+		if err != nil {
+			if errors.Is(err, errInterrupted) {
+				return err
+			}
+			f := tunnel.AsFailure(err)
+			x.Abort(f)
+			return f
+		}
+		if u.whole && len(u.held)+len(p) <= holdBytes {
+			u.held = append(u.held, p...)
+		} else {
+			u.whole, u.held = false, nil
+		}
+		if _, err := x.Write(p); err != nil {
+			return err
+		}
+		if !u.v.ready() {
+			if err := x.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// errInterrupted is what body returns between interrupt and resume.
+var errInterrupted = errors.New("interrupted")
+
+// stop waits for the goroutine to end, and makes it.
+func (u *upload) stop(x *tunnel.Exchange) {
+	if u.done == nil {
+		return
+	}
+	select {
+	case <-u.done:
+	default:
+		u.grant()
+		u.v.interrupt()
+		x.Abort(tunnel.Fail(tunnel.VisitorIncomplete, nil))
+		<-u.done
+	}
+	u.v.resume()
+	u.done = nil
+}
+
+// rewind reports whether the body can be sent again from its start.
+func (u *upload) rewind() bool {
+	return !u.r.hasBody() || u.whole || !u.begun
+}

@@ -1,0 +1,343 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"share/tunnel"
+	"share/tunnel/http1"
+)
+
+const (
+	// smallRead is what a connection reads with, largeRead when a head or a
+	// body is longer.
+	smallRead = 4 << 10
+	largeRead = http1.MaxHead
+
+	// outBuffer is how much of an answer is gathered before it is sent;
+	// pieces above outDirect are sent from where they are.
+	outBuffer = 32 << 10
+	outDirect = 16 << 10
+)
+
+var (
+	smallReads = sync.Pool{New: func() any { b := make([]byte, smallRead); return &b }}
+	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
+	outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); return &b }}
+)
+
+// A phase is what a connection waits for.
+type phase uint8
+
+const (
+	phaseIdle phase = iota // a request's first byte
+	phaseHead              // the rest of its head
+	phaseBody              // its body, or room to send
+	phaseWait              // the answer, the request being whole
+)
+
+// A conn is a visitor's connection that speaks HTTP/1.1. It is a visitor for
+// one exchange after the other.
+type conn struct {
+	edge *Edge
+	nc   net.Conn // what is read and written
+	raw  net.Conn // beneath TLS
+	peer peer
+
+	buf  *[]byte // unread bytes are (*buf)[r:w]
+	r, w int
+	text []byte // the request's head, which http aliases
+	http http1.Request
+	out  *[]byte // what is queued; nil if nothing is
+
+	request  request
+	idBuf    [idLen]byte
+	fields   tunnel.Header // storage of the request's fields
+	client   []byte        // peer.addr
+	added    tunnel.Header // what share adds to a request for addedFor
+	addedFor string
+	covered  bool // the certificate is for addedFor
+
+	chunked   http1.Chunked // the request's body
+	unread    int64         // of a body with a length
+	wholeBody bool          // the request's body was read to its end
+
+	keep     bool // the connection takes another request
+	began    bool // bytes of a final head were queued
+	gone     bool // they were sent, some at least
+	bodyless bool // the answer has no body
+	framed   bool // the answer is chunked
+	close10  bool // the answer ends with the connection
+
+	mu       sync.Mutex
+	phase    phase            // guarded by mu
+	turn     uint64           // guarded by mu; counts changes of phase
+	watched  *tunnel.Exchange // guarded by mu
+	peeking  chan struct{}    // guarded by mu; closed when the read ahead has ended, nil if there is none
+	peeked   error            // what ended it; read after peeking is closed
+	stopping bool             // guarded by mu; reads end for a reason of ours
+
+	ctx    context.Context // ends with the connection; tunnel.Open has no other way to learn of it
+	cancel context.CancelFunc
+
+	seenTurn uint64    // owned by Edge.watch
+	seenAt   time.Time // owned by Edge.watch
+}
+
+func newConn(e *Edge, nc, raw net.Conn, first []byte) *conn {
+	c := &conn{edge: e, nc: nc, raw: raw}
+	c.peer = newPeer(raw.RemoteAddr(), nc != raw, e.TrustedProxies)
+	c.client = []byte(c.peer.addr)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.buf = smallReads.Get().(*[]byte)
+	c.w = copy(*c.buf, first)
+	return c
+}
+
+// serve answers one request after the other, and closes the connection.
+func (c *conn) serve() {
+	defer c.release()
+	for {
+		head, err := c.readHead()
+		if err != nil {
+			c.refuse(err)
+			return
+		}
+		if !c.respond(head) {
+			return
+		}
+	}
+}
+
+// release closes the connection and gives its buffers back.
+func (c *conn) release() {
+	c.cancel()
+	c.nc.Close()
+	c.freeRead()
+	c.freeOut()
+}
+
+func (c *conn) freeRead() {
+	if len(*c.buf) == largeRead {
+		largeReads.Put(c.buf)
+	} else {
+		smallReads.Put(c.buf)
+	}
+	c.buf = nil
+}
+
+// enter changes the phase.
+func (c *conn) enter(p phase) {
+	c.mu.Lock()
+	c.phase = p
+	c.turn++
+	c.mu.Unlock()
+}
+
+// errIdle ends a connection that nobody misses.
+var errIdle = errors.New("idle")
+
+// readHead returns the next request's head, copied to c.text. Its error is
+// errIdle, or a Failure to answer with.
+func (c *conn) readHead() ([]byte, error) {
+	c.enter(phaseIdle)
+	if c.edge.draining.Load() && c.r == c.w {
+		return nil, errIdle
+	}
+	looked := 0
+	for {
+		if c.w > c.r {
+			if looked == 0 {
+				c.enter(phaseHead)
+			}
+			n, err := http1.RequestHead((*c.buf)[c.r:c.w], looked)
+			if err != nil {
+				return nil, err
+			}
+			if n > 0 {
+				c.text = append(c.text[:0], (*c.buf)[c.r:c.r+n]...)
+				c.r += n
+				return c.text, nil
+			}
+			looked = c.w - c.r
+		}
+		if err := c.fill(); err != nil {
+			return nil, c.headError(err)
+		}
+	}
+}
+
+// headError says what a failed read means between requests and inside a head.
+func (c *conn) headError(err error) error {
+	if c.w == c.r {
+		return errIdle
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return tunnel.Fail(tunnel.RequestTimeout, nil)
+	}
+	return errIdle // half a head, and the visitor has left
+}
+
+// fill reads more behind what is unread, into a larger buffer if need be.
+func (c *conn) fill() error {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+	}
+	if c.w == len(*c.buf) {
+		if c.r > 0 {
+			c.w = copy(*c.buf, (*c.buf)[c.r:c.w])
+			c.r = 0
+		} else {
+			c.grow()
+		}
+	}
+	n, err := c.nc.Read((*c.buf)[c.w:])
+	c.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// grow moves what is unread to a large buffer.
+func (c *conn) grow() {
+	if len(*c.buf) == largeRead {
+		return
+	}
+	large := largeReads.Get().(*[]byte)
+	n := copy(*large, (*c.buf)[c.r:c.w])
+	c.freeRead()
+	c.buf, c.r, c.w = large, 0, n
+}
+
+// shrink goes back to a small buffer when it suffices.
+func (c *conn) shrink() {
+	if c.r == c.w && len(*c.buf) == largeRead {
+		c.freeRead()
+		c.buf = smallReads.Get().(*[]byte)
+		c.r, c.w = 0, 0
+	}
+	if cap(c.text) > smallRead {
+		c.text = nil
+	}
+}
+
+// look is the connection's share of Edge.watch.
+func (c *conn) look(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turn != c.seenTurn {
+		c.seenTurn, c.seenAt = c.turn, now
+		return
+	}
+	waited := now.Sub(c.seenAt)
+	switch {
+	case c.phase == phaseIdle && waited >= idleTimeout, c.phase == phaseHead && waited >= headTimeout:
+		c.stopReads()
+	case c.phase == phaseWait && c.watched != nil && c.peeking == nil:
+		c.peeking = make(chan struct{})
+		go c.peek(c.watched, c.peeking) // unwatch waits for it
+	}
+}
+
+// stopReads makes the read under way, and later ones, return; mu is held.
+func (c *conn) stopReads() {
+	// A connection that takes no deadline is broken: reads return anyway.
+	_ = c.nc.SetReadDeadline(past)
+}
+
+// past is a deadline that wakes whoever waits.
+var past = time.Unix(1, 0)
+
+// peek reads ahead while an answer is awaited: a visitor who leaves is seen
+// only by reading. It stops when the buffer is full.
+func (c *conn) peek(x *tunnel.Exchange, done chan struct{}) {
+	defer close(done)
+	for c.peeked = nil; c.peeked == nil; {
+		if c.w-c.r >= largeRead {
+			return
+		}
+		c.peeked = c.fill()
+	}
+	if errors.Is(c.peeked, os.ErrDeadlineExceeded) {
+		c.peeked = nil
+		return
+	}
+	x.Abort(tunnel.Fail(tunnel.VisitorGone, c.peeked))
+	c.cancel()
+}
+
+func (c *conn) watch(x *tunnel.Exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watched = x
+	c.turn++
+}
+
+func (c *conn) unwatch() {
+	c.mu.Lock()
+	peeking := c.peeking
+	c.watched, c.peeking = nil, nil
+	if peeking != nil {
+		c.stopReads()
+	}
+	c.mu.Unlock()
+	if peeking != nil {
+		<-peeking
+		// As in stopReads.
+		_ = c.nc.SetReadDeadline(time.Time{})
+	}
+}
+
+// closeIdle ends the connection if it is between two requests.
+func (c *conn) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseIdle {
+		c.stopReads()
+	}
+}
+
+// cut ends the connection now; an answer under way is visibly cut.
+func (c *conn) cut() {
+	c.cancel()
+	reset(c.raw)
+}
+
+// reset closes raw with a RST: a FIN would make a body that ends with the
+// connection look whole, and TLS would say close_notify.
+func reset(raw net.Conn) {
+	if tc, ok := raw.(interface{ SetLinger(int) error }); ok {
+		// A connection that has no linger time is closed all the same.
+		_ = tc.SetLinger(0)
+	}
+	raw.Close()
+}
+
+// linger ends the sending direction and reads until the visitor ends theirs,
+// within bounds.
+func (c *conn) linger() {
+	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		if cw.CloseWrite() != nil {
+			return
+		}
+	}
+	if c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+		return
+	}
+	for n := 0; n < lingerBytes; {
+		k, err := c.nc.Read(*c.buf)
+		if err != nil {
+			return
+		}
+		n += k
+	}
+}

@@ -1,0 +1,95 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"share/tunnel"
+)
+
+// dispatch finds where a request leads and answers it. name is its host in
+// canonical form.
+func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte) outcome {
+	if !r.covered {
+		return e.fail(v, r, tunnel.Fail(tunnel.RequestMisdirected, nil))
+	}
+	r.place = e.Lookup(name)
+	switch {
+	case r.place.Home:
+		return e.home(v, r)
+	case r.place.Tunnel == nil:
+		return e.fail(v, r, tunnel.Fail(tunnel.UnknownName, nil))
+	case looped(r.Header, r.place.Tunnel.Pseudonym):
+		return e.fail(v, r, tunnel.Fail(tunnel.Loop, nil))
+	}
+	r.Header = append(r.Header, r.place.Tunnel.Via)
+	return e.carry(ctx, v, r)
+}
+
+// covers reports whether the certificate that p was shown, if any, is for a
+// host.
+func (e *Edge) covers(p *peer, host []byte) bool {
+	return !p.https || e.Covers == nil || e.Covers(string(host))
+}
+
+// home answers for the relay's own host.
+func (e *Edge) home(v visitor, r *request) outcome {
+	path, _, _ := strings.Cut(string(r.Target), "?")
+	resp := &tunnel.Response{Status: 200, Reason: []byte("OK")}
+	body := []byte(e.Home)
+	switch {
+	case path != "/":
+		resp.Status, resp.Reason, body = 404, []byte("Not Found"), []byte("There is no such page on this relay.\n")
+	case string(r.Method) != "GET" && string(r.Method) != "HEAD":
+		resp.Status, resp.Reason, body = 405, []byte("Method Not Allowed"), []byte("This page can only be read.\n")
+		resp.Header.Add("Allow", "GET, HEAD")
+	}
+	resp.Header.Add("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))
+	resp.Header.Add("Content-Type", "text/plain; charset=utf-8")
+	resp.Header.Add("X-Content-Type-Options", "nosniff")
+	resp.Header.Add("Cache-Control", "no-store")
+	resp.Header.Add("Content-Length", strconv.Itoa(len(body)))
+	resp.ContentLength = int64(len(body))
+	if string(r.Method) == "HEAD" {
+		resp.ContentLength, body = 0, nil
+	}
+	if err := v.answer(resp, body); err != nil {
+		v.abort()
+	}
+	return outcome{status: resp.Status, bytes: int64(len(body))}
+}
+
+// log writes a request's line. Probes leave no trace: nobody asked for them.
+func (e *Edge) log(r *request, p *peer, out outcome) {
+	ctx := context.Background()
+	level := slog.LevelInfo
+	if e.Logger == nil || !e.Logger.Enabled(ctx, level) || r.Header.Has(probeField) {
+		return
+	}
+	name, cause, by, detail := "", out.cause, "", ""
+	if r.place.Tunnel != nil {
+		name = r.place.Tunnel.Name
+	}
+	if cause != "" {
+		by = tunnel.Agent.String()
+	}
+	if f := out.failure; f != nil {
+		cause, by, detail = f.Cause.String(), f.By.String(), f.Detail
+	}
+	e.Logger.LogAttrs(ctx, level, "request",
+		slog.String("id", string(r.ID)),
+		slog.String("name", name),
+		slog.String("method", string(r.Method)),
+		slog.String("target", string(r.Target)),
+		slog.Int("status", out.status),
+		slog.String("cause", cause),
+		slog.String("by", by),
+		slog.String("detail", detail),
+		slog.Int64("bytes", out.bytes),
+		slog.String("client", p.addr),
+		slog.Float64("ms", float64(time.Since(r.start).Microseconds())/1000),
+	)
+}

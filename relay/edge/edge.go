@@ -1,0 +1,200 @@
+// Package edge serves visitors: it reads their requests strictly, carries them
+// over an exchange to the agent and its answer back. HTTP/1.1 is an engine of
+// its own, HTTP/2 is net/http's.
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"share/relay/route"
+	"share/tunnel"
+)
+
+// Bounds on what visitors may take.
+const (
+	headTimeout = 10 * time.Second // from a head's first byte to its last
+	idleTimeout = 60 * time.Second // between two requests of a connection
+
+	// lingerTimeout and lingerBytes bound what is read and thrown away
+	// before a connection is closed on a visitor who still sends: closed at
+	// once, the answer could be lost to a reset (RFC 9112 9.6).
+	lingerTimeout = 2 * time.Second
+	lingerBytes   = 1 << 20
+)
+
+// Config is what an Edge serves.
+type Config struct {
+	// Lookup finds where a host leads, given in canonical form (lower case,
+	// no port, no trailing dot).
+	Lookup func(host []byte) Place
+
+	// Covers reports whether the certificate shown to visitors is for host.
+	// It is asked for connections under TLS alone.
+	Covers func(host string) bool
+
+	// Home is the text of the relay's own page.
+	Home string
+
+	// TrustedProxies are the peers whose forwarding fields are believed.
+	TrustedProxies []netip.Prefix
+
+	// Logger takes a line for each request.
+	Logger *slog.Logger
+}
+
+// A Place is where a host leads: to a tunnel, to the relay's own page, or, if
+// zero, nowhere.
+type Place struct {
+	Tunnel *route.Tunnel
+	Home   bool
+}
+
+// An Edge serves visitors' connections.
+type Edge struct {
+	Config
+	style  tunnel.Style
+	ids    ids
+	second *http.Server // HTTP/2
+	queue  *queue       // connections for it
+
+	draining atomic.Bool
+	done     chan struct{} // closed by Close
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	conns  map[*conn]struct{} // guarded by mu
+	closed bool               // guarded by mu
+}
+
+// New returns an Edge. Close ends it.
+func New(cfg Config) *Edge {
+	e := &Edge{
+		Config: cfg,
+		ids:    newIDs(),
+		queue:  newQueue(),
+		done:   make(chan struct{}),
+		conns:  make(map[*conn]struct{}),
+	}
+	e.second = e.http2Server()
+	e.wg.Go(func() {
+		// It ends with the queue, which Close closes.
+		_ = e.second.Serve(e.queue)
+	})
+	e.wg.Go(e.watch)
+	return e
+}
+
+// Serve serves an HTTP/1.1 visitor until the connection ends, and closes it.
+// Reads see first before what nc brings. raw is the connection beneath TLS, or
+// nc itself.
+func (e *Edge) Serve(nc, raw net.Conn, first []byte) {
+	c := newConn(e, nc, raw, first)
+	if !e.add(c) {
+		raw.Close()
+		return
+	}
+	defer e.remove(c)
+	c.serve()
+}
+
+// Serve2 serves an HTTP/2 visitor, a *tls.Conn after its handshake or a plain
+// connection with prior knowledge (RFC 9113 3.3), and closes it.
+func (e *Edge) Serve2(nc net.Conn) { e.queue.put(nc) }
+
+func (e *Edge) add(c *conn) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.conns[c] = struct{}{}
+	return true
+}
+
+func (e *Edge) remove(c *conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, c)
+}
+
+// all returns the connections of now.
+func (e *Edge) all(into []*conn) []*conn {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		into = append(into, c)
+	}
+	return into
+}
+
+// Drain lets requests whose head was read end, and closes connections as they
+// fall idle. It returns when there is none left, or with ctx's error.
+func (e *Edge) Drain(ctx context.Context) error {
+	e.draining.Store(true)
+	for _, c := range e.all(nil) {
+		c.closeIdle()
+	}
+	err := e.second.Shutdown(ctx)
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		e.mu.Lock()
+		n := len(e.conns)
+		e.mu.Unlock()
+		if n == 0 {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Close cuts what is left, and returns when all that New started has ended.
+// The callers of Serve return soon after.
+func (e *Edge) Close() {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	close(e.done)
+	for _, c := range e.all(nil) {
+		c.cut()
+	}
+	e.queue.Close()
+	e.second.Close()
+	e.wg.Wait()
+}
+
+// watchEvery is how often connections are looked at: a visitor who leaves
+// while the target thinks is noticed within two of these.
+const watchEvery = 250 * time.Millisecond
+
+// watch is the one timer of all connections: a deadline each would cost every
+// request what only the slow ones need.
+func (e *Edge) watch() {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	var all []*conn
+	for {
+		select {
+		case <-ticker.C:
+		case <-e.done:
+			return
+		}
+		all = e.all(all[:0])
+		now := time.Now()
+		for _, c := range all {
+			c.look(now)
+		}
+		clear(all)
+	}
+}

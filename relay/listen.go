@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Addresses are where a relay listens: host:port each. Those that are empty
+// are not listened at; if all are, HTTP is 127.0.0.1:7070.
+type Addresses struct {
+	HTTP   string // visitors and agents, in plain
+	HTTPS  string // visitors and agents, over TLS
+	Agents string // agents alone, over TLS where there is a Certificate
+
+	// Certificate is what the doors that speak TLS show.
+	Certificate *Certificate
+}
+
+// Check returns a one-line error for what makes no sense, or what would let
+// strangers in: a relay without tokens beyond loopback, or agents in plain.
+func (a *Addresses) Check(cfg *Config) error {
+	if a.HTTP == "" && a.HTTPS == "" && a.Agents == "" {
+		a.HTTP = net.JoinHostPort("127.0.0.1", strconv.Itoa(localPort))
+	}
+	for _, door := range a.doors() {
+		host, port, err := net.SplitHostPort(door.addr)
+		if err != nil {
+			return fmt.Errorf("--%s %q: want host:port, as 127.0.0.1:7070 or :443", door.kind, door.addr)
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Errorf("--%s %q: want a port from 0 to 65535, 0 for a free one", door.kind, door.addr)
+		}
+		if isLoopback(host) {
+			continue
+		}
+		if cfg.Tokens.Empty() {
+			return fmt.Errorf("--%s %s is reached from beyond this machine, and without tokens anybody could open tunnels: "+
+				"put a token into SHARE_TOKEN, or name a file with --token-file", door.kind, door.addr)
+		}
+		if door.kind == doorAgents && a.Certificate == nil {
+			return fmt.Errorf("--%s %s is reached from beyond this machine, and agents would send their tokens in plain: "+
+				"add --tls-cert and --tls-key, or listen on loopback", door.kind, door.addr)
+		}
+	}
+	switch {
+	case a.HTTP == "" && a.HTTPS == "":
+		return errors.New("there is no address for visitors: add --http or --https")
+	case a.HTTPS != "" && a.Certificate == nil:
+		return errors.New("--https wants a certificate: add --tls-cert and --tls-key")
+	case a.HTTPS == "" && a.Agents == "" && a.Certificate != nil:
+		return errors.New("nothing shows the certificate: add --https or --agents")
+	}
+	return nil
+}
+
+// Listen listens at all addresses, or at none and returns why.
+func (a *Addresses) Listen() (doors []Door, err error) {
+	for _, door := range a.doors() {
+		ln, err := net.Listen("tcp", door.addr)
+		if err != nil {
+			for _, d := range doors {
+				d.Close()
+			}
+			return nil, fmt.Errorf("--%s: %w", door.kind, err)
+		}
+		d := Door{Listener: ln, Kind: door.kind, AgentsOnly: door.kind == doorAgents}
+		if door.kind != doorHTTP {
+			d.Certificate = a.Certificate
+		}
+		doors = append(doors, d)
+	}
+	return doors, nil
+}
+
+// The kinds of a Door.
+const (
+	doorHTTP   = "http"
+	doorHTTPS  = "https"
+	doorAgents = "agents"
+)
+
+type namedAddress struct{ kind, addr string }
+
+// doors gives the addresses that are listened at.
+func (a *Addresses) doors() (doors []namedAddress) {
+	for _, d := range []namedAddress{{doorHTTP, a.HTTP}, {doorHTTPS, a.HTTPS}, {doorAgents, a.Agents}} {
+		if d.addr != "" {
+			doors = append(doors, d)
+		}
+	}
+	return doors
+}
+
+// isLoopback reports whether only this machine reaches what listens at host.
+// An empty host is every address.
+func isLoopback(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}

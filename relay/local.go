@@ -1,0 +1,143 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+)
+
+// localPort is where a Local listens if it can: URLs stay the same then.
+const localPort = 7070
+
+// A Local is a relay on loopback for the one agent of its own process, which
+// reaches it by Dial.
+type Local struct {
+	relay *Relay
+	doors []Door
+
+	mu       sync.Mutex
+	sessions context.Context // guarded by mu; nil unless Serve runs
+	attached sync.WaitGroup
+}
+
+// NewLocal listens at port 7070 of the loopback addresses, or at a free port if
+// that is taken. It never takes the port avoid, which is the agent's target's.
+func NewLocal(avoid int, version string) (*Local, error) {
+	listeners, err := listenLoopback(localPort, avoid)
+	if err != nil {
+		return nil, err
+	}
+	l := &Local{}
+	for _, ln := range listeners {
+		l.doors = append(l.doors, Door{Listener: ln, Kind: "http"})
+	}
+	if l.relay, err = New(Config{Sole: true, Version: version}); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Close stops listening. It is for a Local that does not come to Serve.
+func (l *Local) Close() error {
+	var errs []error
+	for _, d := range l.doors {
+		errs = append(errs, d.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Dial connects the agent. It fails unless Serve runs.
+func (l *Local) Dial(context.Context) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sessions == nil || l.sessions.Err() != nil {
+		return nil, net.ErrClosed
+	}
+	ctx := l.sessions
+	agent, relay := net.Pipe()
+	l.attached.Go(func() { l.relay.Attach(ctx, relay) })
+	return agent, nil
+}
+
+// Serve serves while agent runs, which it calls with ctx, or with a context
+// that ends earlier if the relay fails. The relay outlives the agent, so that
+// what is in flight when ctx ends can end. Serve returns after all that it
+// started has ended, with the agent's error or else the relay's.
+func (l *Local) Serve(ctx context.Context, agent func(context.Context) error) error {
+	ctx, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	l.mu.Lock()
+	l.sessions = serving
+	l.mu.Unlock()
+
+	var wg sync.WaitGroup
+	var failure error
+	wg.Go(func() {
+		failure = l.relay.Serve(serving, l.doors...)
+		failed(failure)
+	})
+	err := agent(ctx)
+	stop()
+	wg.Wait()
+	l.mu.Lock() // no Dial is between its look at the context and its Go
+	l.mu.Unlock()
+	l.attached.Wait()
+	if err == nil {
+		err = failure
+	}
+	return err
+}
+
+// Cut ends Serve without grace.
+func (l *Local) Cut() { l.relay.Cut() }
+
+// listenLoopback listens at the same port of 127.0.0.1 and, where there is
+// one, [::1]: localhost may be either. If port is taken or is avoid, that is a
+// free port.
+func listenLoopback(port, avoid int) (_ []net.Listener, err error) {
+	hosts := []string{"127.0.0.1"}
+	if probe, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		probe.Close()
+		hosts = append(hosts, "::1")
+	}
+	const tries = 16 // what is free at one address may be taken at the other
+	for range tries {
+		var listeners []net.Listener
+		if port != avoid {
+			if listeners, err = listenAll(hosts, port); err == nil && portOf(listeners[0]) != avoid {
+				return listeners, nil
+			}
+		}
+		closeAll(listeners)
+		port = 0
+	}
+	return nil, fmt.Errorf("listen on loopback: %w", err)
+}
+
+// listenAll listens at the same port of each host; 0 is one that is free.
+func listenAll(hosts []string, port int) (listeners []net.Listener, err error) {
+	for _, host := range hosts {
+		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			closeAll(listeners)
+			return nil, err
+		}
+		listeners = append(listeners, ln)
+		port = portOf(ln)
+	}
+	return listeners, nil
+}
+
+func portOf(ln net.Listener) int { return ln.Addr().(*net.TCPAddr).Port }
+
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		ln.Close()
+	}
+}

@@ -1,0 +1,246 @@
+// Package relay takes visitors and agents, and brings them together: Serve
+// runs its listeners, the names of the tunnels and the sessions of the agents.
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"share/relay/edge"
+	"share/relay/route"
+	"share/tunnel"
+)
+
+// A Relay serves visitors and agents at its doors.
+type Relay struct {
+	cfg   Config
+	id    string
+	log   *slog.Logger
+	names *route.Registry
+	edge  *edge.Edge
+
+	certificate *Certificate // what visitors are shown, nil if no door has one
+	public      url.URL      // scheme and host below which names live; set by Serve
+
+	cut    chan struct{} // closed by Cut
+	cutter sync.Once
+	ready  chan struct{} // closed when public is set
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[string]*session   // guarded by mu; by tunnel.Session's id
+	greeting map[net.Conn]struct{} // guarded by mu; connections not yet anyone's
+	draining bool                  // guarded by mu
+}
+
+// New returns a Relay that Serve runs.
+func New(cfg Config) (*Relay, error) {
+	if host := cfg.domain(); strings.Trim(host, ".") != host || strings.ContainsAny(host, ":/ ") {
+		return nil, fmt.Errorf("domain %q: want a name such as share.example.com", host)
+	}
+	if u := cfg.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return nil, fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
+	}
+	return &Relay{
+		cfg:      cfg,
+		id:       rand.Text(),
+		log:      cfg.logger(),
+		names:    route.NewRegistry(),
+		cut:      make(chan struct{}),
+		ready:    make(chan struct{}),
+		sessions: make(map[string]*session),
+		greeting: make(map[net.Conn]struct{}),
+	}, nil
+}
+
+// Cut ends a Serve whose context has ended without further grace.
+func (r *Relay) Cut() { r.cutter.Do(func() { close(r.cut) }) }
+
+// pruneEvery is how often names are looked at that nobody holds.
+const pruneEvery = time.Hour
+
+// Serve serves at doors, which it closes, until ctx ends. Then it takes no
+// one new, tells the agents, lets open exchanges end within the grace, and
+// returns after all it started has ended: nil, or the error of a door.
+func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	for _, d := range doors {
+		if d.Certificate != nil && !d.AgentsOnly {
+			r.certificate = d.Certificate
+		}
+	}
+	r.public = r.publicURL(doors)
+	close(r.ready)
+	r.edge = edge.New(r.edgeConfig())
+	r.warn()
+	sessions, cutSessions := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutSessions()
+	for _, d := range doors {
+		r.log.Info("listening", "door", d.Kind, "addr", d.Addr().String())
+		r.wg.Go(func() {
+			if err := r.accept(ctx, sessions, d); err != nil {
+				stop(fmt.Errorf("accept at %s: %w", d.Addr(), err))
+			}
+		})
+	}
+	prune := time.NewTicker(pruneEvery)
+	defer prune.Stop()
+	for serving := true; serving; {
+		select {
+		case <-prune.C:
+			r.names.Prune()
+		case <-ctx.Done():
+			serving = false
+		}
+	}
+	for _, d := range doors {
+		d.Close()
+	}
+	r.drain(sessions)
+	r.edge.Close()
+	cutSessions()
+	r.wg.Wait()
+	r.log.Info("stopped")
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && errors.Is(err, errAccept) {
+		return err
+	}
+	return nil
+}
+
+// drain lets what is open end: visitors first, sessions last.
+func (r *Relay) drain(ctx context.Context) {
+	grace := r.cfg.grace()
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	go func() { // ended by cancel
+		select {
+		case <-r.cut:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	r.mu.Lock()
+	r.draining = true
+	sessions := make([]*session, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		sessions = append(sessions, s)
+	}
+	for conn := range r.greeting {
+		conn.Close()
+	}
+	r.mu.Unlock()
+	r.log.Info("draining", "grace", grace.String(), "sessions", len(sessions))
+	for _, s := range sessions {
+		// A session that takes no message has ended.
+		_ = s.Send(&tunnel.Drain{DeadlineMS: grace.Milliseconds()})
+	}
+	if err := r.edge.Drain(ctx); err != nil {
+		r.log.Warn("exchanges are cut", "reason", "the grace is over")
+	}
+	var wg sync.WaitGroup
+	for _, s := range sessions {
+		wg.Go(s.Close)
+	}
+	wg.Wait()
+}
+
+func (r *Relay) edgeConfig() edge.Config {
+	cfg := edge.Config{
+		Lookup:         r.lookup,
+		TrustedProxies: r.cfg.TrustedProxies,
+		Logger:         r.cfg.Logger,
+		Home: "This is a share relay.\n" +
+			"Programs that are shared through it live at " + r.public.Scheme + "://NAME." + r.public.Host + "\n",
+	}
+	if r.certificate != nil {
+		cfg.Covers = r.certificate.covers
+	}
+	return cfg
+}
+
+// lookup finds where a host leads.
+func (r *Relay) lookup(host []byte) edge.Place {
+	domain := r.cfg.domain()
+	if n := len(host) - len(domain); n > 0 && host[n-1] == '.' && string(host[n:]) == domain {
+		if t := r.names.Lookup(host[:n-1]); t != nil {
+			return edge.Place{Tunnel: t}
+		}
+		return edge.Place{}
+	}
+	if r.cfg.Sole {
+		switch string(host) {
+		case "localhost", "127.0.0.1", "::1":
+			return edge.Place{Tunnel: r.names.Sole()}
+		}
+		return edge.Place{}
+	}
+	if string(host) == domain || r.isOwn(string(host)) {
+		return edge.Place{Home: true}
+	}
+	return edge.Place{}
+}
+
+// isOwn reports whether host is the relay itself by address, as operators look
+// at one that has no name yet.
+func (r *Relay) isOwn(host string) bool {
+	return r.cfg.domain() == "localhost" && (host == "127.0.0.1" || host == "::1")
+}
+
+// publicURL is the URL of the domain, to which tunnels add their name.
+func (r *Relay) publicURL(doors []Door) url.URL {
+	if u := r.cfg.PublicURL; u != nil {
+		return url.URL{Scheme: u.Scheme, Host: u.Host}
+	}
+	best := url.URL{Scheme: "http", Host: r.cfg.domain()}
+	for _, d := range doors {
+		if d.AgentsOnly {
+			continue
+		}
+		u := url.URL{Scheme: "http", Host: r.cfg.domain()}
+		if d.Certificate != nil {
+			u.Scheme = "https"
+		}
+		_, port, err := net.SplitHostPort(d.Addr().String())
+		if err == nil && port != defaultPort(u.Scheme) {
+			u.Host = net.JoinHostPort(u.Host, port)
+		}
+		if best = u; u.Scheme == "https" {
+			break
+		}
+	}
+	return best
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
+// tunnelURL is what visitors type to reach a name.
+func (r *Relay) tunnelURL(name string) string {
+	return r.public.Scheme + "://" + name + "." + r.public.Host
+}
+
+// warn tells the operator what visitors will stumble over.
+func (r *Relay) warn() {
+	if r.certificate == nil {
+		return
+	}
+	domain := r.cfg.domain()
+	for _, host := range []string{domain, "any." + domain} {
+		if !r.certificate.covers(host) {
+			r.log.Warn("the certificate does not cover the domain and its wildcard", "host", strings.Replace(host, "any.", "*.", 1))
+		}
+	}
+}

@@ -1,0 +1,258 @@
+// Package route keeps the names of a relay: who owns each, and which session
+// answers for it.
+package route
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"share/tunnel"
+)
+
+const (
+	// holdFor is how long a name is kept for its account after its agent
+	// has left.
+	holdFor = 24 * time.Hour
+
+	// maxNames bounds the names of one account.
+	maxNames = 100
+
+	// askTimeout is how long the present holder of a name has to answer a
+	// ping before another agent of its account gets the name.
+	askTimeout = 3 * time.Second
+
+	// derivedName is how many characters of base32 make a derived or random
+	// name: 50 bits.
+	derivedName = 10
+)
+
+// A Registry maps names to tunnels. It may be used by many goroutines.
+type Registry struct {
+	mu     sync.RWMutex
+	names  map[string]*Tunnel // guarded by mu
+	counts map[string]int     // guarded by mu; names of each account
+}
+
+// A Tunnel is a name and the agent that answers for it. It outlives the
+// agent's session.
+type Tunnel struct {
+	// Name is the first label of the tunnel's URL.
+	Name string
+
+	// Pseudonym stands for the tunnel in Via fields (RFC 9110 7.6.3). It is
+	// random.
+	Pseudonym string
+
+	// Via is the field that says so in each request.
+	Via tunnel.Field
+
+	account string    // set under the registry's mu
+	left    time.Time // set under the registry's mu; when the last agent left
+	binding atomic.Pointer[Binding]
+}
+
+// A Binding is a tunnel's hold of a session.
+type Binding struct {
+	Session *tunnel.Session
+	Number  uint32 // what the session calls the tunnel
+	holder  string
+	evict   func(reason string)
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry {
+	return &Registry{names: make(map[string]*Tunnel), counts: make(map[string]int)}
+}
+
+// Lookup returns the tunnel called name, nil if there is none.
+func (g *Registry) Lookup(name []byte) *Tunnel {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.names[string(name)]
+}
+
+// Sole returns the only tunnel, nil if there is none.
+func (g *Registry) Sole() *Tunnel {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, t := range g.names {
+		if t.binding.Load() != nil || len(g.names) == 1 {
+			return t
+		}
+	}
+	return nil
+}
+
+// Open begins an exchange with the tunnel's agent; number is what the request
+// calls the tunnel. It ends with ctx. Every error is a *tunnel.Failure.
+func (t *Tunnel) Open(ctx context.Context) (x *tunnel.Exchange, number uint32, err error) {
+	for {
+		b := t.binding.Load()
+		if b == nil {
+			return nil, 0, &tunnel.Failure{Cause: tunnel.NoAgent, NotProcessed: true}
+		}
+		x, err := b.Session.Open(ctx)
+		if err == nil {
+			return x, b.Number, nil
+		}
+		if t.binding.Load() == b {
+			return nil, 0, err
+		}
+	}
+}
+
+// A Claim is an agent's wish for a name.
+type Claim struct {
+	Account  string
+	Name     string // if empty, one follows from Seed
+	Seed     string // if empty too, the name is random
+	Holder   string
+	Takeover bool
+	Session  *tunnel.Session
+	Number   uint32
+
+	// Evict ends the session's hold when another agent gets the name. It
+	// must not block.
+	Evict func(reason string)
+}
+
+// Bind gives the claim's session the name it asks for. It may ask the present
+// holder for a sign of life. A refusal is a *tunnel.BindError, without its ID.
+func (g *Registry) Bind(ctx context.Context, c Claim) (*Tunnel, error) {
+	name := c.Name
+	switch {
+	case name == "" && c.Seed == "":
+		name = base32Name([]byte(rand.Text()))
+	case name == "":
+		name = base32Name([]byte(c.Account + "\x00" + c.Seed))
+	case !tunnel.ValidName(name):
+		return nil, refuse(tunnel.RejectName, "%.100q is no DNS label: use at most 63 of a-z, 0-9 and -, with no - at either end", name)
+	}
+	next := &Binding{Session: c.Session, Number: c.Number, holder: c.Holder, evict: c.Evict}
+	silent := (*Binding)(nil) // the holder that did not answer
+	for {
+		t, held, err := g.take(name, c, next, silent)
+		if err != nil || held == nil {
+			return t, err
+		}
+		ask, cancel := context.WithTimeout(ctx, askTimeout)
+		err = held.Session.Ping(ask)
+		cancel()
+		if ctx.Err() != nil {
+			return nil, refuse(tunnel.RejectDraining, "the session has ended")
+		}
+		if err == nil {
+			return nil, refuse(tunnel.RejectTaken, "the name %s is in use by another agent of this account; --takeover evicts it", name)
+		}
+		silent = held
+	}
+}
+
+// take binds name if that is due. Otherwise it returns the holder to ask,
+// unless that is silent already.
+func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *Binding, error) {
+	g.mu.Lock()
+	t := g.names[name]
+	if t != nil && t.account != c.Account {
+		if t.binding.Load() != nil || time.Since(t.left) < holdFor {
+			g.mu.Unlock()
+			return nil, nil, refuse(tunnel.RejectTaken, "the name %s is taken", name)
+		}
+		g.drop(t)
+		t = nil
+	}
+	var old *Binding
+	if t != nil {
+		old = t.binding.Load()
+		if old != nil && old.holder != next.holder && !c.Takeover && old != silent {
+			g.mu.Unlock()
+			return nil, old, nil
+		}
+	} else {
+		if !g.makeRoom(c.Account) {
+			g.mu.Unlock()
+			return nil, nil, refuse(tunnel.RejectQuota, "the account has %d names, which is the limit", maxNames)
+		}
+		t = newTunnel(name, c.Account)
+		g.names[name] = t
+		g.counts[c.Account]++
+	}
+	t.binding.Store(next)
+	g.mu.Unlock()
+	if old != nil && old.Session != next.Session {
+		old.evict("another agent took the name " + name + " over")
+	}
+	return t, nil, nil
+}
+
+func newTunnel(name, account string) *Tunnel {
+	pseudonym := rand.Text()
+	via := tunnel.Field{Name: []byte("Via"), Value: []byte("1.1 " + pseudonym)}
+	return &Tunnel{Name: name, Pseudonym: pseudonym, Via: via, account: account}
+}
+
+// makeRoom reports whether an account may have one more name. A name whose
+// agent has left makes room, the one that left first. mu is held.
+func (g *Registry) makeRoom(account string) bool {
+	if g.counts[account] < maxNames {
+		return true
+	}
+	var oldest *Tunnel
+	for _, t := range g.names {
+		if t.account == account && t.binding.Load() == nil && (oldest == nil || t.left.Before(oldest.left)) {
+			oldest = t
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	g.drop(oldest)
+	return true
+}
+
+// drop forgets a name; mu is held.
+func (g *Registry) drop(t *Tunnel) {
+	delete(g.names, t.Name)
+	if g.counts[t.account]--; g.counts[t.account] == 0 {
+		delete(g.counts, t.account)
+	}
+}
+
+// Unbind ends the hold of a session, if it still has it. The name stays its
+// account's.
+func (g *Registry) Unbind(t *Tunnel, s *tunnel.Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b := t.binding.Load(); b != nil && b.Session == s {
+		t.binding.Store(nil)
+		t.left = time.Now()
+	}
+}
+
+// Prune forgets the names that nobody has held for a day.
+func (g *Registry) Prune() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.names {
+		if t.binding.Load() == nil && time.Since(t.left) >= holdFor {
+			g.drop(t)
+		}
+	}
+}
+
+func refuse(code tunnel.RejectCode, format string, args ...any) error {
+	return &tunnel.BindError{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// base32Name makes a DNS label of what b says.
+func base32Name(b []byte) string {
+	sum := sha256.Sum256(b)
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:derivedName]
+}

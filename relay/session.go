@@ -1,0 +1,246 @@
+package relay
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"share/relay/route"
+	"share/tunnel"
+)
+
+// evictGrace is how long an evicted agent may take to let its exchanges end.
+const evictGrace = 10 * time.Second
+
+// A session is an agent's, with the tunnels it has bound.
+type session struct {
+	*tunnel.Session
+	account string
+	tunnels []*route.Tunnel // owned by Relay.converse
+	evicted sync.Once
+}
+
+// Attach serves an agent of the same process over conn, which it owns, until
+// the session or ctx ends. It needs no token.
+func (r *Relay) Attach(ctx context.Context, conn net.Conn) {
+	select {
+	case <-r.ready:
+		r.serveAgent(ctx, conn, true)
+	case <-ctx.Done():
+		conn.Close()
+	}
+}
+
+// serveAgent serves a connection that begins with a preface; it owns conn.
+// secret says that nobody else can read along.
+func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
+	hello, err := tunnel.ReadHello(conn)
+	account := ""
+	if err == nil {
+		account, err = r.authorise(conn, hello, secret)
+	}
+	if c, ok := conn.(*unreadConn); ok && len(c.first) == 0 {
+		conn = c.Conn // the preface took what was read before
+	}
+	if err != nil {
+		r.reject(conn, err)
+		return
+	}
+	welcome := &tunnel.Welcome{Relay: r.id, Account: account}
+	switch hello.Kind {
+	case tunnel.KindProbe:
+		// An error is the prober's loss.
+		_ = welcome.Write(conn)
+		conn.Close()
+	case tunnel.KindLane:
+		r.join(conn, hello, account)
+	default:
+		s, err := tunnel.Accept(conn, welcome)
+		if err != nil {
+			r.log.Info("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
+			return
+		}
+		r.converse(ctx, &session{Session: s, account: account})
+	}
+}
+
+// authorise checks an agent's token and returns its account.
+func (r *Relay) authorise(conn net.Conn, hello *tunnel.Hello, secret bool) (string, error) {
+	if r.cfg.Tokens.Empty() {
+		return "", nil
+	}
+	if !secret && !fromLoopback(conn) && !(r.cfg.Insecure && hello.Insecure) {
+		return "", &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
+			"use TLS, or say --insecure at both ends"}
+	}
+	if hello.Token == "" {
+		return "", &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}
+	}
+	account, ok := r.cfg.Tokens.account(hello.Token)
+	if !ok {
+		return "", &tunnel.RejectError{Code: tunnel.RejectToken, Message: "bad token"}
+	}
+	return account, nil
+}
+
+// fromLoopback reports whether conn came in over the loopback interface.
+func fromLoopback(conn net.Conn) bool {
+	ap, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	return err == nil && ap.Addr().Unmap().IsLoopback()
+}
+
+// reject answers an agent that is not let in, and closes conn.
+func (r *Relay) reject(conn net.Conn, err error) {
+	defer conn.Close()
+	r.log.Warn("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
+	if e, ok := errors.AsType[*tunnel.RejectError](err); ok {
+		// An error is the agent's loss.
+		_ = tunnel.Reject(conn, e)
+	}
+}
+
+// join adds a lane to a session of the same account.
+func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
+	r.mu.Lock()
+	s := r.sessions[hello.Session]
+	r.mu.Unlock()
+	if s == nil || s.account != account || subtle.ConstantTimeCompare([]byte(s.Welcome.LaneSecret), []byte(hello.LaneSecret)) != 1 {
+		r.reject(conn, &tunnel.RejectError{Code: tunnel.RejectSession, Message: "there is no such session"})
+		return
+	}
+	if err := s.Accept(conn); err != nil {
+		r.log.Debug("lane ended", "account", account, "reason", err.Error())
+	}
+}
+
+// converse serves a session until it ends.
+func (r *Relay) converse(ctx context.Context, s *session) {
+	client := s.Addr()
+	if !r.register(s) {
+		s.Close()
+		return
+	}
+	r.log.Info("agent connected", "account", s.account, "client", client)
+	talk, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { r.listen(talk, s) })
+	err := s.Serve(ctx, nil)
+	stop()
+	wg.Wait()
+	r.mu.Lock()
+	delete(r.sessions, s.Welcome.Session)
+	r.mu.Unlock()
+	for _, t := range s.tunnels {
+		r.names.Unbind(t, s.Session)
+	}
+	r.log.Info("agent gone", "account", s.account, "client", client, "reason", err.Error())
+}
+
+func (r *Relay) register(s *session) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.draining {
+		return false
+	}
+	r.sessions[s.Welcome.Session] = s
+	return true
+}
+
+// listen answers an agent's messages until the session or ctx ends.
+func (r *Relay) listen(ctx context.Context, s *session) {
+	for {
+		m, err := s.Receive(ctx)
+		if err != nil {
+			return
+		}
+		switch m := m.(type) {
+		case *tunnel.Bind:
+			err = s.Send(r.bind(ctx, s, m))
+		case *tunnel.Unbind:
+			r.unbind(s, m)
+		case *tunnel.Drain:
+			s.Refuse()
+		case *tunnel.TargetHealth:
+			r.log.Debug("target", "account", s.account, "tunnel", m.Tunnel, "up", m.Up, "cause", m.Cause.String())
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// bind gives the agent the name it asks for, or says why not.
+func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Message {
+	no := &tunnel.BindError{ID: m.ID, Code: tunnel.RejectName}
+	number := uint32(len(s.tunnels) + 1)
+	switch {
+	case m.Kind != "http":
+		no.Message = "this relay knows no tunnels of kind " + quote(m.Kind)
+	case len(m.Holder) > maxHolder || len(m.Seed) > maxHolder:
+		no.Message = "holder or seed is too long"
+	case number > maxTunnels:
+		no.Code, no.Message = tunnel.RejectQuota, "the session has too many tunnels"
+	default:
+		t, err := r.names.Bind(ctx, route.Claim{
+			Account: s.account, Name: m.Name, Seed: m.Seed, Holder: m.Holder, Takeover: m.Takeover,
+			Session: s.Session, Number: number,
+			Evict: func(reason string) { r.evict(s, number, reason) },
+		})
+		if err == nil {
+			s.tunnels = append(s.tunnels, t)
+			url := r.tunnelURL(t.Name)
+			r.log.Info("bound", "account", s.account, "name", t.Name, "url", url)
+			return &tunnel.Bound{ID: m.ID, Tunnel: number, Name: t.Name, URL: url}
+		}
+		if refused, ok := errors.AsType[*tunnel.BindError](err); ok {
+			*no = *refused
+			no.ID = m.ID
+		} else {
+			no.Message = "the name cannot be bound now"
+		}
+	}
+	r.log.Info("name refused", "account", s.account, "name", m.Name, "reason", no.Message)
+	return no
+}
+
+const (
+	// maxHolder bounds what stands for an agent.
+	maxHolder = 256
+
+	// maxTunnels bounds the tunnels of one session.
+	maxTunnels = 100
+)
+
+// unbind gives a name back.
+func (r *Relay) unbind(s *session, m *tunnel.Unbind) {
+	if m.Tunnel == 0 || int(m.Tunnel) > len(s.tunnels) {
+		return
+	}
+	r.names.Unbind(s.tunnels[m.Tunnel-1], s.Session)
+}
+
+// evict tells an agent that another has its name, and ends the session soon.
+func (r *Relay) evict(s *session, number uint32, reason string) {
+	s.evicted.Do(func() {
+		// An error is the session's end.
+		_ = s.Send(&tunnel.Unbind{Tunnel: number, Code: tunnel.RejectEvicted, Message: reason})
+		r.wg.Go(func() {
+			select {
+			case <-s.Done():
+			case <-time.After(evictGrace):
+				s.Fail(errors.New("evicted"))
+			case <-r.cut:
+			}
+		})
+	})
+}
+
+// quote shows what an agent sent on one short line.
+func quote(s string) string {
+	return strconv.Quote(s[:min(len(s), 40)])
+}
