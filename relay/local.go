@@ -109,7 +109,7 @@ func listenLoopback(port, avoid int) (_ []net.Listener, err error) {
 	const tries = 16 // what is free at one address may be taken at the other
 	for range tries {
 		var listeners []net.Listener
-		if port != avoid {
+		if port == 0 || port != avoid {
 			if listeners, err = listenAll(hosts, port); err == nil && portOf(listeners[0]) != avoid {
 				return listeners, nil
 			}

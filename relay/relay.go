@@ -148,7 +148,10 @@ func (r *Relay) drain(ctx context.Context) {
 	}
 	var wg sync.WaitGroup
 	for _, s := range sessions {
-		wg.Go(s.Close)
+		wg.Go(func() {
+			// An error says that exchanges were cut, which is known.
+			_ = s.Finish(ctx)
+		})
 	}
 	wg.Wait()
 }

@@ -80,10 +80,21 @@ func (c *control) flush() {
 			n, err := c.stream.Write(batch[:min(len(batch), maxChunk)])
 			if err != nil {
 				c.lane.close(c.lane.linkError(err))
+				c.fail()
 				return
 			}
 			batch = batch[n:]
 		}
+	}
+}
+
+// fail lets idle return: nothing will be written any more.
+func (c *control) fail() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.written != nil {
+		close(c.written)
+		c.written = nil
 	}
 }
 

@@ -250,19 +250,22 @@ func (x *Exchange) OnAbort(fn func(*Failure)) {
 // Abort ends both halves now and wakes whoever waits. The agent's failure
 // follows the bytes it has sent, unless they are stuck; the opener's overtakes
 // them.
-func (x *Exchange) Abort(f *Failure) {
+func (x *Exchange) Abort(f *Failure) { x.abort(f) }
+
+// abort is Abort, and reports whether the exchange had not failed before.
+func (x *Exchange) abort(f *Failure) bool {
 	if !x.set(f) {
-		return
+		return false
 	}
+	defer x.wake()
 	if x.lane.session.agent && x.out.fail(f) {
-		x.wake()
-		return
+		return true
 	}
 	x.mu.Lock()
 	seq := x.seq
 	x.mu.Unlock()
 	x.lane.control.reset(reset{x.stream.StreamID(), seq, f})
-	x.wake()
+	return true
 }
 
 // set records the first failure; false if there was one.
@@ -314,6 +317,18 @@ func (x *Exchange) broken(f *Failure) {
 		return
 	}
 	x.wake()
+	x.call(f)
+}
+
+// abandon is Abort for an exchange that another goroutine serves.
+func (x *Exchange) abandon(f *Failure) {
+	if x.abort(f) {
+		x.call(f)
+	}
+}
+
+// call tells whoever serves the exchange.
+func (x *Exchange) call(f *Failure) {
 	x.mu.Lock()
 	fn := x.onAbort
 	x.mu.Unlock()

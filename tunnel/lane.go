@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -370,6 +372,16 @@ func (l *lane) prune(now time.Time) {
 	}
 }
 
+// abandon gives up the exchanges under way.
+func (l *lane) abandon(f *Failure) {
+	l.mu.Lock()
+	open := slices.Collect(maps.Values(l.exchanges))
+	l.mu.Unlock()
+	for _, x := range open {
+		x.abandon(f)
+	}
+}
+
 // close ends the lane now; open exchanges fail with LinkLost. The first cause
 // given stays. It does not wait for what the lane started.
 func (l *lane) close(cause error) {
@@ -383,10 +395,7 @@ func (l *lane) close(cause error) {
 	if l.heart != nil {
 		l.heart.Stop()
 	}
-	open := make([]*Exchange, 0, len(l.exchanges))
-	for _, x := range l.exchanges {
-		open = append(open, x)
-	}
+	open := slices.Collect(maps.Values(l.exchanges))
 	l.idle = nil
 	l.mu.Unlock()
 	for _, x := range open {
@@ -410,8 +419,8 @@ func (l *lane) flush(d time.Duration) {
 func (l *lane) cause() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
-		return ErrClosed
+	if l.err != nil {
+		return l.err
 	}
-	return l.err
+	return l.linkError(io.EOF) // it has been seen, but not yet here
 }

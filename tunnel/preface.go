@@ -114,6 +114,9 @@ func appendPreface(a, b byte, kind Kind, v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode preface: %w", err)
 	}
+	// A server of HTTP that gets this instead waits for the end of a line:
+	// given two, it says at once that it is no relay.
+	body = append(body, "\r\n\r\n"...)
 	if len(body) > maxPreface {
 		return nil, fmt.Errorf("preface of %d bytes exceeds %d", len(body), maxPreface)
 	}

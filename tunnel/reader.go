@@ -205,7 +205,9 @@ func (in *reader) aside(typ byte, n int) error {
 		if err != nil {
 			return in.x.violation("%v", err)
 		}
-		f.By = Agent
+		if f.Cause != Draining { // which the relay answers for
+			f.By = Agent
+		}
 		in.x.set(f)
 		return in.x.failed()
 	case typeStop:

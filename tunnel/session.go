@@ -38,10 +38,11 @@ type Session struct {
 	calm     sync.Once
 	done     chan struct{} // closed when the last lane has ended
 
-	mu    sync.Mutex
-	lanes []*lane // guarded by mu
-	err   error   // guarded by mu; why the session ended
-	ended bool    // guarded by mu
+	mu      sync.Mutex
+	lanes   []*lane // guarded by mu
+	err     error   // guarded by mu; why the session ended
+	closing bool    // guarded by mu; no lane is added any more
+	ended   bool    // guarded by mu
 }
 
 func newSession(agent bool, w *Welcome) *Session {
@@ -184,7 +185,7 @@ func (s *Session) Serve(ctx context.Context, handler func(*Exchange)) error {
 // run adds a lane to the session and serves it until it ends.
 func (s *Session) run(l *lane) error {
 	s.mu.Lock()
-	if s.ended || len(s.lanes) >= maxLanes {
+	if s.closing || s.ended || len(s.lanes) >= maxLanes {
 		s.mu.Unlock()
 		l.close(ErrClosed)
 		return ErrClosed
@@ -287,6 +288,11 @@ func (s *Session) Receive(ctx context.Context) (Message, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-s.done:
+	}
+	select {
+	case m := <-s.inbox: // the last word
+		return m, nil
+	default:
 		return nil, s.Err()
 	}
 }
@@ -313,13 +319,19 @@ func (s *Session) Ping(ctx context.Context) error {
 	return l.control.roundTrip(ctx)
 }
 
-// Drain tells the peer, refuses new exchanges as not processed, waits until
-// the open ones have ended or ctx has, and closes the session. It returns
-// ctx's error if exchanges were cut.
+// Drain tells the peer and finishes the session.
 func (s *Session) Drain(ctx context.Context, d Drain) error {
 	s.draining.Store(true)
 	// An error is the session's end, which needs no telling.
 	_ = s.Send(&d)
+	return s.Finish(ctx)
+}
+
+// Finish refuses new exchanges as not processed, waits until the open ones
+// have ended or ctx has, and closes the session. It returns ctx's error if
+// exchanges were cut, for which the cause is Draining.
+func (s *Session) Finish(ctx context.Context) error {
+	s.draining.Store(true)
 	if s.live.Load() == 0 {
 		s.calm.Do(func() { close(s.quiet) })
 	}
@@ -329,9 +341,27 @@ func (s *Session) Drain(ctx context.Context, d Drain) error {
 	case <-s.done:
 	case <-ctx.Done():
 		err = ctx.Err()
+		s.abandon(&Failure{Cause: Draining, Detail: "the grace is over"})
 	}
 	s.Close()
 	return err
+}
+
+// abandon ends the open exchanges and tells the peer why.
+func (s *Session) abandon(f *Failure) {
+	s.mu.Lock()
+	lanes := slices.Clone(s.lanes)
+	s.mu.Unlock()
+	for _, l := range lanes {
+		l.abandon(f)
+	}
+}
+
+// Lanes is the number of connections of the session.
+func (s *Session) Lanes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.lanes)
 }
 
 // Refuse makes the session answer new exchanges with Draining, as not
@@ -350,6 +380,7 @@ func (s *Session) Fail(err error) { s.end(err) }
 
 func (s *Session) end(cause error) {
 	s.mu.Lock()
+	s.closing = true
 	lanes := slices.Clone(s.lanes)
 	s.mu.Unlock()
 	var wg sync.WaitGroup

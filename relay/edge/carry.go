@@ -80,7 +80,7 @@ func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
 	for try := 1; ; try++ {
 		x, number, err := r.place.Tunnel.Open(ctx)
 		if err != nil {
-			return e.fail(v, r, tunnel.AsFailure(err))
+			return e.fail(v, r, outcome{failure: tunnel.AsFailure(err)})
 		}
 		r.Tunnel = number
 		out := e.attempt(v, x, r, up)
@@ -89,19 +89,20 @@ func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
 			return out
 		}
 		if !f.NotProcessed || try == maxTries || v.sent() || !up.rewind() {
-			return e.fail(v, r, f)
+			return e.fail(v, r, out)
 		}
 	}
 }
 
-// fail answers with a failure, or cuts the answer that has begun.
-func (e *Edge) fail(v visitor, r *request, f *tunnel.Failure) outcome {
-	out := outcome{status: f.Cause.Status(), failure: f}
+// fail answers with out's failure, or cuts the answer that has begun.
+func (e *Edge) fail(v visitor, r *request, out outcome) outcome {
+	f := out.failure
 	if v.sent() {
 		f.AfterHead = true
 		v.abort()
 		return out
 	}
+	out.status, out.bytes = f.Cause.Status(), 0
 	if out.status == 0 {
 		v.abort()
 		return out
@@ -110,7 +111,13 @@ func (e *Edge) fail(v visitor, r *request, f *tunnel.Failure) outcome {
 	if err := v.answer(resp, body); err != nil {
 		v.abort()
 	}
+	out.bytes = int64(len(body))
 	return out
+}
+
+// refuse answers with a failure of the request itself.
+func (e *Edge) refuse(v visitor, r *request, f *tunnel.Failure) outcome {
+	return e.fail(v, r, outcome{failure: f})
 }
 
 // attempt carries a request over one exchange, which it closes. A failure is

@@ -312,13 +312,29 @@ func (c *conn) cut() {
 	reset(c.raw)
 }
 
+// brittle makes the end of the connection a RST, even that of a process that
+// is killed, while its FIN would be taken for the end of a message.
+func (c *conn) brittle(on bool) {
+	if on {
+		setLinger(c.raw, 0)
+	} else {
+		setLinger(c.raw, -1)
+	}
+}
+
+// setLinger sets what becomes of unsent bytes at the end of raw: with 0 they
+// are dropped and the end is a RST. A connection that knows no such thing
+// cannot tell.
+func setLinger(raw net.Conn, seconds int) {
+	if tc, ok := raw.(interface{ SetLinger(int) error }); ok {
+		_ = tc.SetLinger(seconds)
+	}
+}
+
 // reset closes raw with a RST: a FIN would make a body that ends with the
 // connection look whole, and TLS would say close_notify.
 func reset(raw net.Conn) {
-	if tc, ok := raw.(interface{ SetLinger(int) error }); ok {
-		// A connection that has no linger time is closed all the same.
-		_ = tc.SetLinger(0)
-	}
+	setLinger(raw, 0)
 	raw.Close()
 }
 

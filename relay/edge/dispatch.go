@@ -14,16 +14,16 @@ import (
 // canonical form.
 func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte) outcome {
 	if !r.covered {
-		return e.fail(v, r, tunnel.Fail(tunnel.RequestMisdirected, nil))
+		return e.refuse(v, r, tunnel.Fail(tunnel.RequestMisdirected, nil))
 	}
 	r.place = e.Lookup(name)
 	switch {
 	case r.place.Home:
 		return e.home(v, r)
 	case r.place.Tunnel == nil:
-		return e.fail(v, r, tunnel.Fail(tunnel.UnknownName, nil))
+		return e.refuse(v, r, tunnel.Fail(tunnel.UnknownName, nil))
 	case looped(r.Header, r.place.Tunnel.Pseudonym):
-		return e.fail(v, r, tunnel.Fail(tunnel.Loop, nil))
+		return e.refuse(v, r, tunnel.Fail(tunnel.Loop, nil))
 	}
 	r.Header = append(r.Header, r.place.Tunnel.Via)
 	return e.carry(ctx, v, r)

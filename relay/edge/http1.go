@@ -125,7 +125,7 @@ func (c *conn) refuse(err error) {
 	}
 	r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: time.Now()}
 	c.keep, c.wholeBody, c.began = false, false, false
-	out := c.edge.fail(c, r, f)
+	out := c.edge.refuse(c, r, f)
 	c.edge.log(r, &c.peer, out)
 	c.linger()
 }
@@ -257,6 +257,9 @@ func (c *conn) head(r *tunnel.Response) error {
 	if c.close10 || !c.wholeBody {
 		c.keep = false
 	}
+	if c.close10 {
+		c.brittle(true)
+	}
 	c.began = true
 	out := c.queue()
 	b := http1.AppendStatusLine(*out, r.Status, r.Reason)
@@ -333,7 +336,13 @@ func (c *conn) end(trailers tunnel.Header) error {
 		out := c.queue()
 		*out = http1.AppendLastChunk(*out, trailers)
 	}
-	return c.flush()
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if c.close10 {
+		c.brittle(false)
+	}
+	return nil
 }
 
 func (c *conn) answer(r *tunnel.Response, body []byte) error {
@@ -350,18 +359,26 @@ func (c *conn) answer(r *tunnel.Response, body []byte) error {
 	return c.flush()
 }
 
+// abort cuts the message. Its framing tells: the last chunk or the rest of the
+// length is missing. Where the end of the connection is the message's, only a
+// RST does.
 func (c *conn) abort() {
 	c.keep = false
-	c.wholeBody = true // nothing is left to wait for
-	c.freeOut()
+	if c.began && !c.close10 && c.flush() == nil {
+		c.linger()
+		c.wholeBody = true // what was left of it has been read
+		return
+	}
+	c.wholeBody = true
 	reset(c.raw)
 }
 
 // upgrade passes bytes both ways: a FIN for an END, a RST for a failure.
 func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
 	c.keep = false
-	c.began = true
+	c.began, c.close10 = true, true
 	c.enter(phaseBody)
+	c.brittle(true)
 	if err := checkFields(r.Header); err != nil {
 		return err
 	}
@@ -391,6 +408,9 @@ func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
 			x.Abort(tunnel.Fail(tunnel.VisitorGone, err))
 		} else if err == io.EOF && c.closeWrite() == nil {
 			<-sent
+			if x.Err() == nil {
+				c.brittle(false)
+			}
 			return x.Err()
 		}
 		reset(c.raw)

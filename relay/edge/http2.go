@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -61,7 +62,7 @@ func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	defer s.free()
 	name, port, f := s.check()
 	if f != nil {
-		e.log(r, &s.peer, e.fail(s, r, f))
+		e.log(r, &s.peer, e.refuse(s, r, f))
 	} else {
 		s.describe(r, name, port)
 		e.log(r, &s.peer, e.dispatch(hr.Context(), s, r, name))
@@ -94,11 +95,32 @@ func (s *stream) check() (name []byte, port int, f *tunnel.Failure) {
 	if s.r.Method == http.MethodConnect || len(s.r.Method) > http1.MaxMethod {
 		return nil, 0, tunnel.Fail(tunnel.RequestNotImplemented, nil)
 	}
+	if err := s.consistent(); err != nil {
+		return nil, 0, tunnel.Fail(tunnel.RequestBad, err)
+	}
 	name, port, err := http1.CanonicalHost([]byte(s.r.Host))
 	if err != nil {
 		return nil, 0, tunnel.Fail(tunnel.RequestBad, err)
 	}
 	return name, port, nil
+}
+
+// consistent finds what net/http lets pass of a malformed request: a Host
+// beside another :authority (RFC 9113 8.3.1) and lengths that differ from each
+// other or from the body's (8.1.1).
+func (s *stream) consistent() error {
+	for _, host := range s.r.Header["Host"] {
+		if !strings.EqualFold(host, s.r.Host) {
+			return errors.New("Host differs from :authority")
+		}
+	}
+	for _, v := range s.r.Header["Content-Length"] {
+		n, err := strconv.ParseUint(v, 10, 62)
+		if err != nil || int64(n) != s.r.ContentLength {
+			return errors.New("Content-Length differs")
+		}
+	}
+	return nil
 }
 
 // describe fills in what the tunnel is told of the request.
@@ -144,17 +166,13 @@ func (s *stream) describe(r *request, name []byte, port int) {
 	if hr.ContentLength >= 0 && r.hasBody() || hr.Header["Content-Length"] != nil {
 		h.Add("Content-Length", strconv.FormatInt(hr.ContentLength, 10))
 	}
+	for _, name := range sortedKeys(hr.Trailer) {
+		h.Add("Trailer", name) // net/http has taken it away
+	}
 	r.Header = s.peer.add(s.peer.strip(h), s.peer.fields(r.Authority, port))
 }
 
-func sortedKeys(h http.Header) []string {
-	keys := make([]string, 0, len(h))
-	for name := range h {
-		keys = append(keys, name)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys(h http.Header) []string { return slices.Sorted(maps.Keys(h)) }
 
 // free gives the buffer back.
 func (s *stream) free() {

@@ -6,7 +6,7 @@ import (
 	"share/tunnel"
 )
 
-const ruined = tunnel.VisitorIncomplete
+const ruined = tunnel.RequestBad
 
 // A chunkRule's want is a request's; in a response each fault is the target's.
 var chunkRules = []rule{

@@ -51,7 +51,7 @@ func (c *Chunked) Reset(response bool) {
 //
 // The error is io.EOF once the body is whole, its trailers included; buf[n:] is
 // then the next message's. Otherwise it is a *tunnel.Failure: TargetBadResponse
-// or TargetHeadTooLarge for a response, VisitorIncomplete or
+// or TargetHeadTooLarge for a response, RequestBad or
 // RequestHeadTooLarge for a request. It is the same at every later call.
 func (c *Chunked) Next(buf []byte) (data []byte, n int, err error) {
 	for n < len(buf) || c.state == chunkEnd {
@@ -151,7 +151,7 @@ func (c *Chunked) expect(b, want byte, next chunkState) {
 }
 
 func (c *Chunked) fail(detail string) {
-	cause := tunnel.VisitorIncomplete
+	cause := tunnel.RequestBad
 	if c.response {
 		cause = tunnel.TargetBadResponse
 	}

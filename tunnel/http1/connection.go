@@ -59,20 +59,20 @@ func (o *options) closes(minor int) bool {
 
 // isProtected reports whether the field is meant for all recipients, so that no
 // Connection option may name it (RFC 9110 7.6.1): those that frame, route or
-// authorise a message, describe its content or say where it came from.
+// authorise a message, or describe its content.
 func isProtected(field []byte) bool {
 	switch lookup(field) {
 	case fieldHost, fieldContentLength, fieldTransferEncoding, fieldExpect, fieldTrailer:
 		return true
 	}
-	for _, prefix := range [...]string{"content-", "x-forwarded-", "share-", "sec-", "access-control-"} {
+	for _, prefix := range [...]string{"content-", "sec-", "access-control-"} {
 		if tunnel.HasPrefixFold(field, prefix) {
 			return true
 		}
 	}
 	for _, name := range [...]string{
-		"authorization", "cache-control", "cookie", "forwarded", "location", "origin",
-		"proxy-authorization", "range", "set-cookie", "via", "x-real-ip",
+		"authorization", "cache-control", "cookie", "location", "origin",
+		"proxy-authorization", "range", "set-cookie", "via",
 	} {
 		if tunnel.EqualFold(field, name) {
 			return true

@@ -224,7 +224,7 @@ var requestRules = []rule{
 	{"option Host", "RFC 9110 7.6.1", get("Connection: host"), e400},
 	{"option Content-Length", "RFC 9110 7.6.1", post("Content-Length: 1", "Connection: close, Content-Length"), e400},
 	{"option Transfer-Encoding", "RFC 9110 7.6.1", post("Transfer-Encoding: chunked", "Connection: transfer-encoding"), e400},
-	{"option X-Forwarded-For", "RFC 9110 7.6.1", get("Connection: X-Forwarded-For"), e400},
+	{"option X-Forwarded-For", "RFC 9110 7.6.1", get("Connection: X-Forwarded-For"), taken},
 	{"option Cookie", "RFC 9110 7.6.1", get("Connection: cookie"), e400},
 	{"32 options", "RFC 9110 7.6.1", get("Connection: " + strings.Repeat("a,", 31) + "a"), taken},
 	{"33 options", "RFC 9110 7.6.1", get("Connection: " + strings.Repeat("a,", 32) + "a"), e400},
