@@ -128,17 +128,22 @@ func (r *Relay) converse(ctx context.Context, s *session) {
 	r.log.Info("agent connected", "account", s.account, "client", client)
 	talk, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { r.listen(talk, s) })
+	wg.Go(func() { r.listen(talk, s, &wg) })
 	err := s.Serve(ctx, nil)
 	stop()
 	wg.Wait()
 	r.mu.Lock()
 	delete(r.sessions, s.Welcome.Session)
 	r.mu.Unlock()
+	r.release(s)
+	r.log.Info("agent gone", "account", s.account, "client", client, "reason", err.Error())
+}
+
+// release gives all names of a session back.
+func (r *Relay) release(s *session) {
 	for _, t := range s.tunnels {
 		r.names.Unbind(t, s.Session)
 	}
-	r.log.Info("agent gone", "account", s.account, "client", client, "reason", err.Error())
 }
 
 func (r *Relay) register(s *session) bool {
@@ -152,7 +157,7 @@ func (r *Relay) register(s *session) bool {
 }
 
 // listen answers an agent's messages until the session or ctx ends.
-func (r *Relay) listen(ctx context.Context, s *session) {
+func (r *Relay) listen(ctx context.Context, s *session, wg *sync.WaitGroup) {
 	for {
 		m, err := s.Receive(ctx)
 		if err != nil {
@@ -164,7 +169,15 @@ func (r *Relay) listen(ctx context.Context, s *session) {
 		case *tunnel.Unbind:
 			r.unbind(s, m)
 		case *tunnel.Drain:
+			if s.Draining() {
+				continue
+			}
 			s.Refuse()
+			if s.Live() == 0 {
+				r.release(s)
+			}
+			// It ends with the session, if not before.
+			wg.Go(func() { _ = s.Finish(ctx) })
 		case *tunnel.TargetHealth:
 			r.log.Debug("target", "account", s.account, "tunnel", m.Tunnel, "up", m.Up, "cause", m.Cause.String())
 		}

@@ -307,9 +307,12 @@ func (x *Exchange) resetBy(r reset) {
 	}
 }
 
-// lost is the lane's end.
+// lost is the lane's end. The opener finds it behind what has arrived, which
+// may hold END.
 func (x *Exchange) lost(cause error) {
-	x.broken(Fail(LinkLost, cause))
+	if x.lane.session.agent {
+		x.broken(Fail(LinkLost, cause))
+	}
 }
 
 func (x *Exchange) broken(f *Failure) {

@@ -330,14 +330,21 @@ func (s *Session) Drain(ctx context.Context, d Drain) error {
 // Finish refuses new exchanges as not processed, waits until the open ones
 // have ended or ctx has, and closes the session. It returns ctx's error if
 // exchanges were cut, for which the cause is Draining.
+//
+// The relay, which opens exchanges, knows when the last has ended: the agent
+// waits for it to close the session, so that no request is under way to an
+// agent that has left.
 func (s *Session) Finish(ctx context.Context) error {
 	s.draining.Store(true)
-	if s.live.Load() == 0 {
+	quiet := s.quiet
+	if s.agent {
+		quiet = nil
+	} else if s.live.Load() == 0 {
 		s.calm.Do(func() { close(s.quiet) })
 	}
 	var err error
 	select {
-	case <-s.quiet:
+	case <-quiet:
 	case <-s.done:
 	case <-ctx.Done():
 		err = ctx.Err()

@@ -166,14 +166,22 @@ func TestExchangesAtOnce(t *testing.T) {
 	}
 }
 
-// get opens an exchange and sends a request without a body.
+// get opens an exchange and sends a request without a body. It is closed when
+// the test ends.
 func get(t *testing.T, s *Session) *Exchange {
+	t.Helper()
+	x := begin(t, s)
+	t.Cleanup(x.Close)
+	return x
+}
+
+// begin is get for a caller who closes the exchange.
+func begin(t *testing.T, s *Session) *Exchange {
 	t.Helper()
 	x, err := s.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(x.Close)
 	if err := x.SendRequest(&Request{Method: []byte("GET"), Target: []byte("/")}); err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +394,7 @@ func TestDrain(t *testing.T) {
 		<-finish
 		answer(x)
 	})
-	x := get(t, relay)
+	x := begin(t, relay)
 	<-inside
 	drained := make(chan error, 1)
 	go func() { drained <- agent.Drain(context.Background(), Drain{}) }()
@@ -395,14 +403,21 @@ func TestDrain(t *testing.T) {
 	} else if _, ok := m.(*Drain); !ok {
 		t.Fatalf("message %T, want *Drain", m)
 	}
-	late := get(t, relay)
+	late := begin(t, relay)
 	_, err := late.ReceiveResponse()
 	if f := failure(t, err, Draining); !f.NotProcessed {
 		t.Error("a refused request is not marked as not processed")
 	}
+	late.Close()
+	finished := make(chan error, 1)
+	go func() { finished <- relay.Finish(context.Background()) }()
 	close(finish)
 	if r, err := x.ReceiveResponse(); err != nil || r.Status != 200 {
 		t.Errorf("open exchange: %v", err)
+	}
+	x.Close()
+	if err := <-finished; err != nil {
+		t.Errorf("Finish: %v", err)
 	}
 	if err := <-drained; err != nil {
 		t.Errorf("Drain: %v", err)

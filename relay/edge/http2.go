@@ -321,7 +321,14 @@ func (s *stream) answer(r *tunnel.Response, body []byte) error {
 	return err
 }
 
-func (s *stream) abort() { s.aborted = true }
+// abort has serveHTTP2 reset the stream, behind what was sent before.
+func (s *stream) abort() {
+	s.aborted = true
+	if s.isGone && s.ctl.SetWriteDeadline(time.Now().Add(lingerTimeout)) == nil {
+		// A visitor who does not take it loses it to the reset.
+		_ = s.ctl.Flush()
+	}
+}
 
 // upgrade is never asked for: RequestUpgrade is HTTP/1.1's.
 func (s *stream) upgrade(x *tunnel.Exchange, _ *tunnel.Response) error {

@@ -102,9 +102,14 @@ func (t *Tunnel) Open(ctx context.Context) (x *tunnel.Exchange, number uint32, e
 		if err == nil {
 			return x, b.Number, nil
 		}
-		if t.binding.Load() == b {
-			return nil, 0, err
+		if t.binding.Load() != b {
+			continue
 		}
+		f := tunnel.AsFailure(err)
+		if f.Cause == tunnel.LinkLost {
+			f.Cause = tunnel.NoAgent // the session has ended, with nothing of this request on it
+		}
+		return nil, 0, f
 	}
 }
 
