@@ -1,0 +1,100 @@
+// Package agent keeps a tunnel open: it holds a session with a relay, asks for
+// a name, and has each exchange that comes answered by the target.
+package agent
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"share/agent/target"
+	"share/tunnel"
+)
+
+// An Agent is one tunnel: a target and the name it is reached by. Run starts
+// it, once.
+type Agent struct {
+	cfg    Config
+	target *target.Target
+	dialer *dialer
+	prober *prober
+	fresh  *state // for what is to be new in each process
+
+	up     chan struct{} // closed when the target is first up
+	upOnce sync.Once
+	cut    chan struct{} // closed by Cut
+	once   sync.Once
+
+	current  atomic.Pointer[binding] // the one that is told of the target's health
+	verified atomic.Bool             // a request has come back through the public URL
+}
+
+// New returns an agent, or an *Error for a Config that cannot work. It opens
+// no connection and touches no file.
+func New(cfg Config) (*Agent, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		cfg:    cfg,
+		dialer: newDialer(&cfg),
+		prober: newProber(&cfg),
+		fresh:  newState(),
+		up:     make(chan struct{}),
+		cut:    make(chan struct{}),
+	}
+	told := cfg.Target.OnHealth
+	a.cfg.Target.OnHealth = func(h target.Health) {
+		a.health(h)
+		if told != nil {
+			told(h)
+		}
+	}
+	t, err := target.New(a.cfg.Target)
+	if err != nil {
+		return nil, usage("", "%v", err)
+	}
+	a.target = t
+	return a, nil
+}
+
+// Cut ends Run without grace: exchanges in flight are cut. It may be called at
+// any time, by any goroutine, more than once.
+func (a *Agent) Cut() { a.once.Do(func() { close(a.cut) }) }
+
+// emit tells the view.
+func (a *Agent) emit(e Event) {
+	if a.cfg.OnEvent == nil {
+		return
+	}
+	e.Time = time.Now()
+	a.cfg.OnEvent(e)
+}
+
+func (a *Agent) warn(message string) { a.emit(Event{Kind: EventWarning, Message: message}) }
+
+// health passes a change of the target's state on.
+func (a *Agent) health(h target.Health) {
+	e := Event{Kind: EventTarget, Up: h.Up, Since: h.Since}
+	if h.Failure != nil {
+		e.Cause, e.Detail = h.Failure.Cause, h.Failure.Detail
+	}
+	a.emit(e)
+	if h.Up {
+		a.upOnce.Do(func() { close(a.up) })
+	}
+	if b := a.current.Load(); b != nil {
+		b.report(h)
+	}
+}
+
+// hello is what the agent says to the relay on each connection.
+func (a *Agent) hello() tunnel.Hello {
+	return tunnel.Hello{
+		Version:  a.cfg.version(),
+		OS:       runtime.GOOS,
+		Token:    a.cfg.Token,
+		Insecure: a.cfg.Insecure,
+	}
+}

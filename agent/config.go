@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"share/agent/target"
+	"share/tunnel"
+)
+
+// Config is what an Agent does. Its zero value lacks only a Target.URL and a
+// way to a relay.
+type Config struct {
+	// Relay is the relay to connect to, as ParseRelay read it.
+	// If zero, Dial must be set.
+	Relay RelayURL
+
+	// Dial connects to the relay in place of TCP and TLS, for one in the same
+	// process. Its names belong to this process alone, so none is locked.
+	// If nil, Relay is dialled.
+	Dial func(ctx context.Context) (net.Conn, error)
+
+	// RelayCA are the roots that sign the relay's certificates, those of its
+	// public URLs too. If nil, the system's.
+	RelayCA *x509.CertPool
+
+	// Proxy returns the proxy for a URL, nil for none, as
+	// httpproxy.Config.ProxyFunc makes it. It is never asked for relays on
+	// loopback. If nil, there is no proxy.
+	Proxy func(*url.URL) (*url.URL, error)
+
+	// Token lets the agent in; it is never logged. If empty, none is sent,
+	// which only a relay on loopback can admit.
+	Token string
+
+	// Insecure says that the user lets the token travel in plain.
+	Insecure bool
+
+	// Target is where requests go. Its OnHealth is called as well.
+	Target target.Config
+
+	// Name is the wanted name, a DNS label. If empty, the name follows from
+	// StateDir's key, Folder and the target, and is the same each time.
+	Name string
+
+	// Random asks for a new name each time; Name must be empty then.
+	Random bool
+
+	// Folder is the working folder that a default name stands for.
+	// If empty, the target alone counts.
+	Folder string
+
+	// StateDir is the folder that keeps the key of names and the locks on
+	// them. If empty, nothing is kept: names change with each process.
+	StateDir string
+
+	// Takeover evicts the present holder of the name, if it is the same
+	// account's.
+	Takeover bool
+
+	// Wait bounds how long the relay, and the target, may take to come up.
+	// If zero, both are waited for for ever.
+	Wait time.Duration
+
+	// RequireVerified makes Run fail if the first request through the public
+	// URL does not come back.
+	RequireVerified bool
+
+	// Grace is how long exchanges in flight may take to end when Run's context
+	// does. If zero, 10 seconds. If negative, they are cut at once.
+	Grace time.Duration
+
+	// Lanes is the number of connections to the relay, at most 8.
+	// If zero, 1.
+	Lanes int
+
+	// Version is the program's version, for the relay's log.
+	// If empty, "devel".
+	Version string
+
+	// OnEvent is told what happens: EventConnecting, EventReady, EventRequest,
+	// EventReconnecting, EventTarget and EventWarning. It is called from many
+	// goroutines and must not block. If nil, nobody is told.
+	OnEvent func(Event)
+}
+
+func (c *Config) grace() time.Duration {
+	if c.Grace == 0 {
+		return 10 * time.Second
+	}
+	return max(c.Grace, 0)
+}
+
+// maxLanes is how many connections one session may have (package tunnel).
+const maxLanes = 8
+
+func (c *Config) lanes() int { return min(max(c.Lanes, 1), maxLanes) }
+
+func (c *Config) version() string {
+	if c.Version == "" {
+		return "devel"
+	}
+	return c.Version
+}
+
+// near reports whether the relay is on this machine.
+func (c *Config) near() bool { return c.Dial != nil || c.Relay.Loopback() }
+
+// check returns an *Error for what cannot work.
+func (c *Config) check() error {
+	switch {
+	case c.Dial == nil && c.Relay.Host == "":
+		return usage("name it with --relay or SHARE_RELAY", "no relay is given")
+	case c.Dial == nil && c.Relay.Plain && !c.Insecure && !c.Relay.Loopback():
+		return usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", c.Relay)
+	case c.Token == "" && !c.near():
+		return usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", c.Relay)
+	case !validToken(c.Token):
+		return usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
+	case c.Name != "" && c.Random:
+		return usage("leave one of them away", "a name and a random name are asked for")
+	case c.Name != "" && !tunnel.ValidName(c.Name):
+		return usage("use at most 63 of a-z, 0-9 and -, with no - at either end", "name %.100q is no DNS label", c.Name)
+	case c.Lanes < 0 || c.Lanes > maxLanes:
+		return usage("", "%d lanes: a session has 1 to %d", c.Lanes, maxLanes)
+	}
+	return nil
+}
+
+// maxToken keeps the preface, which the relay reads before it trusts anyone,
+// within its bound.
+const maxToken = 4 << 10
+
+// validToken reports whether s is empty or a token that a file's line can
+// hold.
+func validToken(s string) bool {
+	return len(s) <= maxToken && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}

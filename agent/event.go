@@ -1,0 +1,177 @@
+package agent
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+
+	"share/tunnel"
+)
+
+// An EventKind says what an Event tells.
+type EventKind uint8
+
+const (
+	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay
+	EventReady                             // the tunnel has its URL: URL, Name, Verified, Reason
+	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed
+	EventReconnecting                      // the session is gone: Reason, Retry
+	EventTarget                            // the target's health changed: Up, Cause, Detail, Since
+	EventWarning                           // something to know that stops nothing: Message
+	EventError                             // what ends the agent: Code, Message, Hint
+	EventStopped                           // the last event: Code, Reason
+)
+
+// String is the kind's name, as "event" shows it in JSON.
+func (k EventKind) String() string {
+	switch k {
+	case EventConnecting:
+		return "connecting"
+	case EventReady:
+		return "ready"
+	case EventRequest:
+		return "request"
+	case EventReconnecting:
+		return "reconnecting"
+	case EventTarget:
+		return "target"
+	case EventWarning:
+		return "warning"
+	case EventError:
+		return "error"
+	case EventStopped:
+		return "stopped"
+	}
+	return "unknown"
+}
+
+// An Event is one thing that happened to an agent, as views show it. Its kind
+// says which fields it uses. Strings may hold any bytes: a view quotes them.
+type Event struct {
+	Kind EventKind
+	Time time.Time
+
+	Relay    string // the relay as the user named it
+	URL      string // the tunnel's public URL
+	Name     string // the tunnel's name
+	Verified bool   // a request has come back through URL
+	Reason   string // why it is not verified, why the session ended, why the agent stopped
+
+	ID      string        // the request's id, the same in every log
+	Method  string        // its method, as received
+	Target  string        // its request-target, as received
+	Status  int           // status sent to the visitor, 0 if none
+	Cause   tunnel.Cause  // what went wrong, CauseNone if nothing; after the head, Status is the target's
+	Detail  string        // one line on the cause, for the agent's owner
+	Elapsed time.Duration // from the head of the request to the end of the answer
+
+	Retry time.Duration // time until the next attempt
+
+	Up    bool      // the target accepts connections
+	Since time.Time // since when it is up or down
+
+	Code    int    // the exit code this means
+	Message string // one line
+	Hint    string // what the user can do, may be empty
+}
+
+// MarshalJSON gives the event as scripts see it: one object, in which "v" is 1,
+// "event" the kind and "time" RFC 3339 in UTC with milliseconds. By kind it has
+//
+//	connecting    relay
+//	ready         url, name, verified; reason when not verified
+//	request       id, method, target, status, cause ("" when none), ms; detail when there is one
+//	reconnecting  reason, retry_ms
+//	target        state ("up" or "down"), cause, detail, since
+//	warning       message
+//	error         code (the exit code), message, hint
+//	stopped       code (the exit code), reason
+//
+// Members may be added to a kind; none changes its meaning while "v" is 1.
+// Bytes that are not UTF-8 become U+FFFD.
+func (e Event) MarshalJSON() ([]byte, error) {
+	head := eventHead{1, e.Kind.String(), stamp(e.Time)}
+	switch e.Kind {
+	case EventConnecting:
+		return json.Marshal(struct {
+			eventHead
+			Relay string `json:"relay"`
+		}{head, e.Relay})
+	case EventReady:
+		return json.Marshal(struct {
+			eventHead
+			URL      string `json:"url"`
+			Name     string `json:"name"`
+			Verified bool   `json:"verified"`
+			Reason   string `json:"reason,omitempty"`
+		}{head, e.URL, e.Name, e.Verified, e.Reason})
+	case EventRequest:
+		return json.Marshal(struct {
+			eventHead
+			ID     string  `json:"id"`
+			Method string  `json:"method"`
+			Target string  `json:"target"`
+			Status int     `json:"status"`
+			Cause  string  `json:"cause"`
+			Detail string  `json:"detail,omitempty"`
+			MS     float64 `json:"ms"`
+		}{head, e.ID, e.Method, e.Target, e.Status, causeName(e.Cause), e.Detail, millis(e.Elapsed)})
+	case EventReconnecting:
+		return json.Marshal(struct {
+			eventHead
+			Reason  string  `json:"reason"`
+			RetryMS float64 `json:"retry_ms"`
+		}{head, e.Reason, millis(e.Retry)})
+	case EventTarget:
+		state := "down"
+		if e.Up {
+			state = "up"
+		}
+		return json.Marshal(struct {
+			eventHead
+			State  string `json:"state"`
+			Cause  string `json:"cause"`
+			Detail string `json:"detail"`
+			Since  string `json:"since"`
+		}{head, state, causeName(e.Cause), e.Detail, stamp(e.Since)})
+	case EventWarning:
+		return json.Marshal(struct {
+			eventHead
+			Message string `json:"message"`
+		}{head, e.Message})
+	case EventError:
+		return json.Marshal(struct {
+			eventHead
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+			Hint    string `json:"hint"`
+		}{head, e.Code, e.Message, e.Hint})
+	case EventStopped:
+		return json.Marshal(struct {
+			eventHead
+			Code   int    `json:"code"`
+			Reason string `json:"reason"`
+		}{head, e.Code, e.Reason})
+	}
+	return json.Marshal(head)
+}
+
+type eventHead struct {
+	V     int    `json:"v"`
+	Event string `json:"event"`
+	Time  string `json:"time"`
+}
+
+// stamp gives t in UTC, so that lines sort.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// millis gives d in milliseconds to the microsecond.
+func millis(d time.Duration) float64 { return math.Round(float64(d)/1e3) / 1e3 }
+
+// causeName gives "" for no failure, as the relay's log does.
+func causeName(c tunnel.Cause) string {
+	if c == tunnel.CauseNone {
+		return ""
+	}
+	return c.String()
+}

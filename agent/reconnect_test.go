@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"testing"
+	"time"
+)
+
+func TestBackoffNear(t *testing.T) {
+	b := &backoff{near: true}
+	now := time.Unix(0, 0)
+	for i, want := range []time.Duration{0, retryNear, retryNear, retryNear} {
+		if got := b.next(now, 0); got != want {
+			t.Errorf("try %d after %v, want %v", i, got, want)
+		}
+		now = now.Add(time.Hour)
+	}
+}
+
+func TestBackoffFar(t *testing.T) {
+	widest := func(n int64) int64 { return n - 1 }
+	b := &backoff{jitter: widest}
+	now := time.Unix(0, 0)
+	if got := b.next(now, 0); got != 0 {
+		t.Errorf("first try after %v, want at once", got)
+	}
+	for now.Before(time.Unix(0, 0).Add(outageFresh)) {
+		got := b.next(now, 0)
+		if got <= 0 || got >= retrySoon {
+			t.Fatalf("try %d in the first minute after %v, want less than %v", b.tries, got, retrySoon)
+		}
+		now = now.Add(got)
+	}
+	if got, want := b.next(now, 0), retryLate/2; got < want || got >= retryLate {
+		t.Errorf("try after a minute after %v, want %v to %v", got, want, retryLate)
+	}
+	b.jitter = func(int64) int64 { return 0 }
+	if got := b.next(now, 0); got != 0 {
+		t.Errorf("full jitter starts at %v, want 0", got)
+	}
+}
+
+func TestBackoffAsked(t *testing.T) {
+	for _, near := range []bool{true, false} {
+		b := &backoff{near: near, jitter: func(int64) int64 { return 0 }}
+		if got := b.next(time.Unix(0, 0), 3*time.Second); got != 3*time.Second {
+			t.Errorf("near %v: asked to wait 3s, waits %v", near, got)
+		}
+		if got := b.next(time.Unix(0, 0), time.Hour); got != retryAfter {
+			t.Errorf("near %v: asked to wait 1h, waits %v, want %v", near, got, retryAfter)
+		}
+	}
+}
+
+func TestBackoffBound(t *testing.T) {
+	b := &backoff{near: true}
+	now := time.Unix(0, 0)
+	b.next(now, 0)
+	b.bound(provenAfter / 2)
+	if got := b.next(now, 0); got == 0 {
+		t.Error("a short session is followed at once, want a pause")
+	}
+	b.bound(provenAfter)
+	if got := b.next(now, 0); got != 0 {
+		t.Errorf("a long session is followed after %v, want at once", got)
+	}
+}

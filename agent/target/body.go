@@ -1,0 +1,146 @@
+package target
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"share/tunnel/http1"
+)
+
+const (
+	// chunkLine is the room for a chunk's size line before its data: a buffer
+	// holds less than 16 MiB.
+	chunkLine = len("ffffff\r\n")
+
+	// chunkEnd is the room behind the data: its line end and a last chunk
+	// without trailers.
+	chunkEnd = len("\r\n0\r\n\r\n")
+)
+
+// send writes the request's head and what there is of its body. The rest, if
+// any, a second goroutine sends. A target that takes no more may have answered
+// already: that is for receive to see.
+func (f *flight) send() {
+	f.t.pool.await(f.c)
+	if _, err := f.c.Write(f.head); err != nil {
+		f.refuse(err)
+		return
+	}
+	f.t.pool.progress(f.c)
+	if f.sent {
+		return
+	}
+	f.carried = true
+	c := f.c
+	f.body.Go(func() { f.carry(c) }) // serve waits for it
+}
+
+// carry sends the rest of the request's body over c. If the visitor's half is
+// cut, so is the connection: without its end the body cannot look whole.
+func (f *flight) carry(c *conn) {
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	defer bigBuffers.Put(buf)
+	for {
+		p, whole, err := f.next(buf[:])
+		if err != nil && err != io.EOF {
+			c.sock.reset()
+			return
+		}
+		if len(p) > 0 {
+			if _, err := c.Write(p); err != nil {
+				f.refuse(err)
+				f.written <- false
+				return
+			}
+			f.t.pool.progress(c)
+		}
+		if !whole {
+			continue
+		}
+		f.written <- true
+		if err == nil {
+			// Only END can follow; c is no longer ours.
+			_, _ = f.x.Data()
+		}
+		return
+	}
+}
+
+// next gathers in buf what there is of the body, waiting for the first byte,
+// and frames it for the target. whole says that the body ends with it; err is
+// io.EOF if x has said so too.
+func (f *flight) next(buf []byte) (p []byte, whole bool, err error) {
+	length := f.req.ContentLength
+	from, to := 0, len(buf)
+	if length < 0 {
+		from, to = chunkLine, len(buf)-chunkEnd
+	}
+	n := from
+	for {
+		var k int
+		k, err = f.x.Read(buf[n:to])
+		n += k
+		f.taken += int64(k)
+		if err != nil && err != io.EOF {
+			return nil, false, err
+		}
+		if err == io.EOF || f.taken == length || n == to || !f.x.Buffered() {
+			break
+		}
+	}
+	if length >= 0 {
+		return buf[:n], err == io.EOF || f.taken == length, err
+	}
+	if n > from {
+		line := append(strconv.AppendInt(buf[:0:chunkLine], int64(n-from), 16), "\r\n"...)
+		size := len(line)
+		from = chunkLine - size
+		copy(buf[from:chunkLine], line)
+		n += copy(buf[n:], "\r\n")
+	}
+	p = buf[from:n]
+	if err == io.EOF {
+		p = http1.AppendLastChunk(p, f.trailers())
+	}
+	return p, err == io.EOF, err
+}
+
+// requestSent reports whether the target has got the whole request. It gives
+// the second goroutine a moment to end.
+func (f *flight) requestSent() bool {
+	if f.sent || !f.carried {
+		return f.sent
+	}
+	select {
+	case f.sent = <-f.written:
+		return f.sent
+	default:
+	}
+	// The visitor has the response meanwhile; a failure comes again.
+	_ = f.x.Flush()
+	timer := time.NewTimer(earlyGrace)
+	defer timer.Stop()
+	select {
+	case f.sent = <-f.written:
+	case <-timer.C:
+	}
+	return f.sent
+}
+
+// refuse notes that the target takes no more bytes, and reports whether nobody
+// reads from it any more, who would see it.
+func (f *flight) refuse(err error) (unseen bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sendErr = err
+	return f.readEnd
+}
+
+// refusal is why the target took no more of the request, nil if it did. The
+// system tells of a reset only once: behind a refusal an end is no clean one.
+func (f *flight) refusal() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sendErr
+}

@@ -1,0 +1,435 @@
+package target
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"share/tunnel"
+)
+
+// A seen is what a target read of a request.
+type seen struct {
+	head string
+	body string
+	err  error // what ended the reading, nil if the request was whole
+}
+
+// reads is a handler that reads requests with net/http and answers each.
+func reads(got chan<- seen, reply string) func(net.Conn) {
+	return func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for {
+			q, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			body, err := io.ReadAll(q.Body)
+			got <- seen{fmt.Sprint(q.TransferEncoding, q.ContentLength, q.Trailer), string(body), err}
+			if err != nil {
+				return
+			}
+			io.WriteString(c, reply)
+		}
+	}
+}
+
+// noise is n bytes that do not compress nor repeat.
+func noise(n int) string {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{1})
+	r.Read(b)
+	return string(b)
+}
+
+func TestUploads(t *testing.T) {
+	got := make(chan seen, 1)
+	s := serve(t, reads(got, ok))
+	r := newRig(t, s.addr, Config{})
+	sizes := []int{1, 100, maxInline - 1, maxInline, maxInline + 1, bigBuffer - 1, bigBuffer, bigBuffer + 1, 3_000_000}
+	for _, size := range sizes {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d chunked=%v", size, chunked), func(t *testing.T) {
+				body := noise(size)
+				q := request("POST", "/", fmt.Sprint("Content-Length: ", size))
+				want := fmt.Sprint([]string(nil), size, http.Header(nil))
+				if chunked {
+					q = request("POST", "/", "Transfer-Encoding: chunked", "Trailer: X-Sum")
+					want = fmt.Sprint([]string{"chunked"}, -1, http.Header{"X-Sum": []string{"7"}})
+				}
+				x := r.open()
+				defer x.Close()
+				x.SendRequest(q)
+				// In pieces, so that it is not there as a whole.
+				for rest := body; len(rest) > 0; {
+					n := min(len(rest), 1+rand.IntN(50_000))
+					io.WriteString(x, rest[:n])
+					if rand.IntN(2) == 0 {
+						x.Flush()
+					}
+					rest = rest[n:]
+				}
+				var trailers tunnel.Header
+				if chunked {
+					trailers.Add("X-Sum", "7")
+					trailers.Add("Share-X", "8")
+					trailers.Add("Host", "9")
+				}
+				x.End(trailers)
+				if a := receive(x); a.err != nil || a.body != "ok" {
+					t.Fatalf("%+v", a)
+				}
+				if g := <-got; g.err != nil || sha256.Sum256([]byte(g.body)) != sha256.Sum256([]byte(body)) {
+					t.Errorf("the target got %d bytes, %v", len(g.body), g.err)
+				} else if g.head != want {
+					t.Errorf("got %s, want %s", g.head, want)
+				}
+				if o := r.next(); o.failure != nil {
+					t.Error(o.failure)
+				}
+			})
+		}
+	}
+	if n := s.accepted(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// An upload is passed on as it comes.
+func TestUploadIsStreamed(t *testing.T) {
+	first := make(chan string)
+	s := serve(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		head(r)
+		b := make([]byte, len("5\r\nhello\r\n"))
+		io.ReadFull(r, b)
+		first <- string(b)
+		io.ReadFull(r, b[:5])
+		io.WriteString(c, ok)
+	})
+	r := newRig(t, s.addr, Config{})
+	x := r.open()
+	defer x.Close()
+	x.SendRequest(request("POST", "/", "Transfer-Encoding: chunked"))
+	x.Flush()
+	io.WriteString(x, "hello")
+	x.Flush()
+	if got := <-first; got != "5\r\nhello\r\n" {
+		t.Errorf("got %q", got)
+	}
+	x.End(nil)
+	if a := receive(x); a.err != nil || a.body != "ok" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// An upload that the visitor cuts never looks whole at the target, which learns
+// it at once.
+func TestUploadCut(t *testing.T) {
+	for name, q := range map[string]*tunnel.Request{
+		"length":  request("POST", "/", "Content-Length: 1000000"),
+		"chunked": request("POST", "/", "Transfer-Encoding: chunked"),
+	} {
+		for _, size := range []int{0, 5, 500_000} {
+			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
+				got := make(chan seen, 1)
+				began := make(chan bool, 1)
+				s := serve(t, func(c net.Conn) {
+					r := bufio.NewReader(c)
+					r.Peek(1)
+					began <- true
+					reads(got, ok)(&readConn{c, r})
+				})
+				r := newRig(t, s.addr, Config{})
+				x := r.open()
+				x.SendRequest(q)
+				io.WriteString(x, strings.Repeat("x", size))
+				x.Flush()
+				<-began
+				x.Abort(tunnel.Fail(tunnel.VisitorGone, nil))
+				x.Close()
+				select {
+				case g := <-got:
+					if g.err == nil {
+						t.Errorf("the target took %d bytes for the whole", len(g.body))
+					}
+				case <-time.After(limit):
+					t.Error("the target was not told")
+				}
+				if o := r.next(); o.status != 0 || o.failure == nil {
+					t.Errorf("Serve returned %+v", o)
+				}
+			})
+		}
+	}
+}
+
+// readConn is a connection some of which was read.
+type readConn struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c *readConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// A visitor who leaves is told to a target that thinks, or sends.
+func TestVisitorLeaves(t *testing.T) {
+	for name, reply := range map[string]string{
+		"thinking":  "",
+		"sending":   "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n",
+		"streaming": "HTTP/1.1 200 OK\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			began, ended := make(chan bool, 1), make(chan error, 1)
+			s := serve(t, func(c net.Conn) {
+				r := bufio.NewReader(c)
+				head(r)
+				began <- true
+				if reply == "" {
+					_, err := r.ReadByte()
+					ended <- err
+					return
+				}
+				io.WriteString(c, reply)
+				for {
+					if _, err := io.WriteString(c, strings.Repeat("x", 100_000)); err != nil {
+						ended <- err
+						return
+					}
+				}
+			})
+			r := newRig(t, s.addr, Config{})
+			x := r.open()
+			x.SendRequest(request("GET", "/"))
+			x.End(nil)
+			<-began
+			if reply != "" {
+				receiveHead(x)
+			}
+			start := time.Now()
+			x.Abort(tunnel.Fail(tunnel.VisitorGone, nil))
+			x.Close()
+			select {
+			case err := <-ended:
+				if err == io.EOF || time.Since(start) > time.Second {
+					t.Errorf("the target saw %v after %v", err, time.Since(start))
+				}
+			case <-time.After(limit):
+				t.Error("the target was not told")
+			}
+			if o := r.next(); o.failure == nil {
+				t.Errorf("Serve returned %+v", o)
+			}
+		})
+	}
+}
+
+// An answer that comes before the body is whole arrives; the rest of the body
+// is not wanted any more, and the connection is not used again.
+func TestEarlyAnswer(t *testing.T) {
+	const early = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"
+	for name, handle := range map[string]func(net.Conn){
+		"keeps the connection": func(c net.Conn) {
+			r := bufio.NewReader(c)
+			head(r)
+			io.WriteString(c, early)
+			io.Copy(io.Discard, r)
+		},
+		"closes": func(c net.Conn) {
+			head(bufio.NewReader(c))
+			io.WriteString(c, strings.Replace(early, "\r\n", "\r\nConnection: close\r\n", 1))
+		},
+		"resets": func(c net.Conn) {
+			head(bufio.NewReader(c))
+			io.WriteString(c, early)
+			reset(c)
+		},
+		"reads some and closes": func(c net.Conn) {
+			r := bufio.NewReader(c)
+			head(r)
+			io.CopyN(io.Discard, r, 100_000)
+			io.WriteString(c, early)
+		},
+	} {
+		for _, stalled := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s stalled=%v", name, stalled), func(t *testing.T) {
+				s := serve(t, handle)
+				r := newRig(t, s.addr, Config{})
+				x := r.open()
+				defer x.Close()
+				x.SendRequest(request("POST", "/", "Content-Length: 16000000"))
+				// 150 kB fit the buffers and arrive; then the visitor waits or goes on.
+				io.WriteString(x, strings.Repeat("x", 150_000))
+				x.Flush()
+				wrote := make(chan error, 1)
+				go func() { // ends with the exchange
+					var err error
+					for n := 150_000; n < 16_000_000 && err == nil && !stalled; n += 50_000 {
+						_, err = io.WriteString(x, strings.Repeat("x", 50_000))
+					}
+					wrote <- err
+				}()
+				a := receive(x)
+				err := <-wrote
+				if a.err != nil || a.status != 413 || a.body != "no" {
+					t.Fatalf("%+v", a)
+				}
+				if err != nil && !errors.Is(err, tunnel.ErrStopped) {
+					t.Errorf("write: %v", err)
+				}
+				x.Close()
+				if o := r.next(); o.status != 413 || o.failure != nil {
+					t.Errorf("Serve returned %+v", o)
+				}
+				r.target.pool.mu.Lock()
+				idle := len(r.target.pool.idle)
+				r.target.pool.mu.Unlock()
+				if idle != 0 {
+					t.Error("the connection is kept")
+				}
+			})
+		}
+	}
+}
+
+// A target that closes without an answer, before the body or inside it.
+func TestClosesInsideTheBody(t *testing.T) {
+	for _, read := range []int64{0, 1, 100_000} {
+		for _, rst := range []bool{false, true} {
+			t.Run(fmt.Sprintf("after %d rst=%v", read, rst), func(t *testing.T) {
+				s := serve(t, func(c net.Conn) {
+					r := bufio.NewReader(c)
+					head(r)
+					io.CopyN(io.Discard, r, read)
+					if rst {
+						reset(c)
+					}
+				})
+				r := newRig(t, s.addr, Config{})
+				failed(t, r.ask(request("POST", "/", "Content-Length: 4000000"), strings.Repeat("x", 4_000_000)), tunnel.TargetClosed)
+				if o := r.next(); o.failure == nil || o.failure.Cause != tunnel.TargetClosed || s.accepted() != 1 {
+					t.Errorf("Serve returned %+v after %d connections", o, s.accepted())
+				}
+			})
+		}
+	}
+}
+
+// A close-delimited answer to a body that the target refused to read ends with
+// a reset, whoever learns of it first: reader or writer.
+func TestRefusedBodyCutsAnswer(t *testing.T) {
+	for range 20 {
+		s := serve(t, func(c net.Conn) {
+			head(bufio.NewReader(c))
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhello")
+			reset(c)
+		})
+		r := newRig(t, s.addr, Config{})
+		a := r.ask(request("POST", "/", "Content-Length: 300000"), strings.Repeat("x", 300_000))
+		if a.err != nil {
+			cut(t, a, tunnel.TargetIncomplete)
+		} else {
+			failed(t, a, tunnel.TargetIncomplete)
+		}
+	}
+}
+
+// Expect: 100-continue is the target's to grant or to refuse.
+func TestExpectContinue(t *testing.T) {
+	for name, refuse := range map[string]bool{"granted": false, "refused": true} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(c net.Conn) {
+				r := bufio.NewReader(c)
+				h, _ := head(r)
+				if !strings.Contains(h, "Expect: 100-continue\r\n") {
+					return
+				}
+				if refuse {
+					io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+					head(r)
+					return
+				}
+				io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+				io.CopyN(io.Discard, r, 5)
+				io.WriteString(c, ok)
+			})
+			r := newRig(t, s.addr, Config{})
+			x := r.open()
+			q := request("POST", "/", "Expect: 100-continue", "Content-Length: 5")
+			q.Flags |= tunnel.RequestExpect
+			x.SendRequest(q)
+			x.Flush()
+			resp, err := x.ReceiveResponse()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if refuse {
+				if _, err := x.Data(); resp.Status != 417 || err != io.EOF {
+					t.Errorf("status %d, %v", resp.Status, err)
+				}
+				x.Close()
+				if o := r.next(); o.status != 417 || o.failure != nil {
+					t.Errorf("Serve returned %+v", o)
+				}
+				return
+			}
+			if resp.Status != 100 {
+				t.Fatalf("status %d", resp.Status)
+			}
+			io.WriteString(x, "hello")
+			x.End(nil)
+			if a := receive(x); a.err != nil || a.body != "ok" {
+				t.Errorf("%+v", a)
+			}
+			x.Close()
+		})
+	}
+}
+
+// Nothing is held back while the target is waited for.
+func TestStreamedResponse(t *testing.T) {
+	for name, parts := range map[string][]string{
+		"chunked": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\ndata1\r\n", "5\r\ndata2\r\n", "0\r\n\r\n"},
+		"close":   {"HTTP/1.1 200 OK\r\n\r\n", "data1", "data2", ""},
+		"length":  {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", "data1", "data2", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			goOn := make(chan bool)
+			s := serve(t, func(c net.Conn) {
+				head(bufio.NewReader(c))
+				for _, p := range parts {
+					io.WriteString(c, p)
+					<-goOn
+				}
+			})
+			r := newRig(t, s.addr, Config{})
+			x := r.open()
+			defer x.Close()
+			x.SendRequest(request("GET", "/"))
+			x.End(nil)
+			if a := receiveHead(x); a.status != 200 {
+				t.Fatalf("%+v", a)
+			}
+			goOn <- true
+			for _, want := range []string{"data1", "data2"} {
+				p, err := x.Data()
+				if err != nil || string(p) != want {
+					t.Fatalf("got %q, %v, want %q", p, err, want)
+				}
+				goOn <- true
+			}
+			close(goOn)
+			if _, err := x.Data(); err != io.EOF {
+				t.Errorf("end: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,84 @@
+package terminal
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"share/agent"
+)
+
+// Reorder returns args, a whole command line, with the flags of its command
+// before the other arguments and a -- between them: cli stops at the first
+// argument that is no flag, and would ignore what follows it. What stands
+// behind a -- is an argument. A flag that the command does not have, or one
+// without its value, is an *agent.Error. Each way to ask for help or for the
+// version becomes the one that cli has.
+func Reorder(commands []*cli.Command, args []string) ([]string, error) {
+	if len(args) < 2 {
+		return args, nil
+	}
+	switch args[1] {
+	case "help":
+		return append(append(args[:1:1], args[2:]...), "--help"), nil
+	case "--version", "-version", "-v":
+		return []string{args[0], "version"}, nil
+	}
+	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[1]) })
+	if i < 0 {
+		return args, nil
+	}
+	takesValue := map[string]bool{"help": false, "h": false}
+	for _, f := range commands[i].Flags {
+		_, isBool := f.(*cli.BoolFlag)
+		takesValue[f.Names()[0]] = !isBool
+	}
+	flags, rest, err := splitFlags(takesValue, args[2:])
+	if err != nil {
+		return nil, &agent.Error{Code: agent.ExitUsage, Message: err.Error(), Hint: "see share " + args[1] + " --help"}
+	}
+	if slices.Contains(flags, "--help=true") || slices.Contains(flags, "--h=true") {
+		return append(args[:2:2], "--help"), nil
+	}
+	return slices.Concat(args[:2], flags, []string{"--"}, rest), nil
+}
+
+// splitFlags splits args into flags, each in one argument, and the rest.
+func splitFlags(takesValue map[string]bool, args []string) (flags, rest []string, err error) {
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			return flags, append(rest, args...), nil
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			rest = append(rest, arg)
+			continue
+		}
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		needsValue, known := takesValue[name]
+		switch {
+		case !known:
+			return nil, nil, fmt.Errorf("there is no flag %q", strings.SplitN(arg, "=", 2)[0])
+		case needsValue && !hasValue:
+			if len(args) == 0 || len(args[0]) > 1 && args[0][0] == '-' {
+				return nil, nil, fmt.Errorf("flag --%s wants a value", name)
+			}
+			value, args = args[0], args[1:]
+		case !needsValue && hasValue:
+			if _, err := strconv.ParseBool(value); err != nil {
+				return nil, nil, fmt.Errorf("flag --%s is true or false, not %q", name, value)
+			}
+		case !needsValue:
+			value = "true"
+		}
+		if value == "" { // a script's variable that is not set
+			return nil, nil, fmt.Errorf("flag --%s has an empty value", name)
+		}
+		flags = append(flags, "--"+name+"="+value)
+	}
+	return flags, rest, nil
+}

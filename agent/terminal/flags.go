@@ -1,0 +1,117 @@
+package terminal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// A Setter is a flag's value as package cli has it: a function that takes the
+// flag's text, or returns an error that says what to write instead.
+type Setter func(string) error
+
+func (s Setter) Set(text string) error { return s(text) }
+func (s Setter) String() string        { return "" }
+
+// Value makes a flag of a setter. The environment can set it too, as Variable
+// says; what stands on the command line goes before that.
+func Value(name, usage string, set Setter) cli.Flag {
+	return &cli.GenericFlag{Name: name, Usage: usage, Value: set, EnvVars: []string{Variable(name)}}
+}
+
+// Text makes a flag, as Value does, that sets dst to its text.
+func Text(name, usage string, dst *string) cli.Flag {
+	return &cli.StringFlag{Name: name, Usage: usage, Destination: dst, EnvVars: []string{Variable(name)}}
+}
+
+// Toggle makes a flag without a value, as Value does, that sets dst to true.
+func Toggle(name, usage string, dst *bool) cli.Flag {
+	return &cli.BoolFlag{Name: name, Usage: usage, Destination: dst, DisableDefaultText: true, EnvVars: []string{Variable(name)}}
+}
+
+// Variable is the name in the environment of what a flag sets.
+func Variable(flag string) string {
+	return "SHARE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// Duration takes a time. Zero becomes below, and is refused if that is 0: in
+// a Config, 0 is the default.
+func Duration(dst *time.Duration, below time.Duration) Setter {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d < 0 || d == 0 && below == 0 {
+			return errors.New("want a time such as 500ms, 10s or 2m")
+		}
+		if *dst = d; d == 0 {
+			*dst = below
+		}
+		return nil
+	}
+}
+
+// Choice takes one of choices.
+func Choice[T any](dst *T, choices map[string]T) Setter {
+	return func(s string) error {
+		v, ok := choices[s]
+		if !ok {
+			return errors.New("want one of " + strings.Join(slices.Sorted(maps.Keys(choices)), ", "))
+		}
+		*dst = v
+		return nil
+	}
+}
+
+// Level takes the name of the least level to log.
+func Level(dst *slog.Level) Setter {
+	return Choice(dst, map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError})
+}
+
+// Number takes a whole number from least to most.
+func Number(dst *int, least, most int) Setter {
+	return func(s string) (err error) {
+		if *dst, err = strconv.Atoi(s); err != nil || *dst < least || *dst > most {
+			return fmt.Errorf("want a number from %d to %d", least, most)
+		}
+		return nil
+	}
+}
+
+// Prefixes takes networks in CIDR notation, or addresses, with commas between.
+func Prefixes(dst *[]netip.Prefix) Setter {
+	return func(s string) error {
+		*dst = nil
+		for part := range strings.SplitSeq(s, ",") {
+			part = strings.TrimSpace(part)
+			p, err := netip.ParsePrefix(part)
+			if addr, aerr := netip.ParseAddr(part); aerr == nil {
+				p, err = addr.Prefix(addr.BitLen())
+			}
+			if err != nil {
+				return fmt.Errorf("want networks such as 10.0.0.0/8,fd00::/8, and not %q", part)
+			}
+			*dst = append(*dst, p.Masked())
+		}
+		return nil
+	}
+}
+
+// URL takes a URL with a host.
+func URL(dst **url.URL) Setter {
+	return func(s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme == "" || u.Host == "" {
+			return errors.New("want a URL such as https://share.example.com")
+		}
+		*dst = u
+		return nil
+	}
+}

@@ -1,0 +1,235 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"share/agent"
+	"share/tunnel"
+)
+
+// live shows events to a person: a line for each request, which scrolls away
+// as a terminal's lines do, and a block when the tunnel's state changes.
+type live struct {
+	state state
+	style style
+	width func() int
+}
+
+// style is how things look. A renderer without colours leaves the text bare.
+type style struct {
+	ascii                   bool
+	good, bad, fair         lipgloss.Style
+	strong, dim, url, frame lipgloss.Style
+}
+
+func newLive(cfg Config) *live {
+	width := cfg.Width
+	if width == nil {
+		width = func() int { return 0 }
+	}
+	return &live{state{target: cfg.Target}, newStyle(cfg.Renderer, cfg.ASCII), width}
+}
+
+// newStyle uses the terminal's own sixteen colours: they suit its background.
+func newStyle(r *lipgloss.Renderer, ascii bool) style {
+	if r == nil {
+		r = lipgloss.NewRenderer(io.Discard)
+	}
+	colour := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
+	return style{
+		ascii:  ascii,
+		good:   colour("2"),
+		bad:    colour("1"),
+		fair:   colour("3"),
+		strong: r.NewStyle().Bold(true),
+		dim:    r.NewStyle().Faint(true),
+		url:    colour("6").Bold(true),
+		frame:  r.NewStyle().Border(lipgloss.RoundedBorder()).BorderForeground(lipgloss.Color("8")).Padding(0, 1),
+	}
+}
+
+func (l *live) show(out *output, e agent.Event) {
+	var lines string
+	switch news := l.state.apply(e); {
+	case news.repeated:
+	case e.Kind == agent.EventReady && news.changed:
+		lines = block(&l.state, &l.style, l.width())
+	case e.Kind == agent.EventRequest:
+		lines = requestLine(e, &l.style, l.width()) + hintLine("  ", news.hint, e, &l.style)
+	default:
+		lines = eventLine(e, &l.state, &l.style, news.hint)
+	}
+	out.stderr = append(out.stderr, lines...)
+}
+
+// block gives the status of the tunnel, in a box where there is room.
+func block(s *state, st *style, width int) string {
+	rows := []string{st.mark(s.verified) + st.strong.Render("Ready")}
+	if !s.verified {
+		rows[0] += st.fair.Render(", but not verified: " + escape(s.reason))
+	}
+	health := "not known yet"
+	switch {
+	case s.known && s.up:
+		health = "up"
+	case s.known:
+		health = "down: " + s.cause.Phrase()
+	}
+	rows = append(rows,
+		st.dim.Render("URL    ")+" "+st.url.Render(escape(s.url)),
+		st.dim.Render("Target ")+" "+escape(s.target)+st.dim.Render(" ("+health+")"))
+	if s.relay != "" {
+		rows = append(rows, st.dim.Render("Relay  ")+" "+escape(s.relay))
+	}
+	text := strings.Join(rows, "\n")
+	const sides = 4 // border and padding
+	if st.ascii || width > 0 && lipgloss.Width(text)+sides > width {
+		return text + "\n"
+	}
+	return st.frame.Render(text) + "\n"
+}
+
+// eventLine gives the line for an event that is no request, or nothing for one
+// that the next block shows.
+func eventLine(e agent.Event, s *state, st *style, hint string) string {
+	switch e.Kind {
+	case agent.EventConnecting:
+		return st.dim.Render("Connecting to relay "+escape(e.Relay)) + "\n"
+	case agent.EventReady:
+		return st.mark(e.Verified) + "Ready again at " + st.url.Render(escape(e.URL)) + "\n"
+	case agent.EventReconnecting:
+		return st.mark(false) + "Reconnecting: " + escape(e.Reason) + "\n"
+	case agent.EventTarget:
+		if e.Up && !s.linked {
+			return ""
+		}
+		if e.Up {
+			return st.mark(true) + escape(s.target) + " is up\n"
+		}
+		if hint != "" {
+			return hintLine(st.mark(false), hint, e, st)
+		}
+		return st.mark(false) + escape(s.target) + " is down: " + e.Cause.Phrase() + "\n"
+	case agent.EventWarning:
+		return st.fair.Render("Warning: ") + escape(e.Message) + "\n"
+	case agent.EventError:
+		return st.bad.Render("share: ") + strings.TrimPrefix(errorLine(e.Message, e.Hint), "share: ")
+	case agent.EventStopped:
+		return st.dim.Render("Stopped: "+escape(e.Reason)) + "\n"
+	}
+	return ""
+}
+
+// mark gives the sign that begins a line about a state.
+func (st *style) mark(good bool) string {
+	switch {
+	case st.ascii && good:
+		return "* "
+	case st.ascii:
+		return "! "
+	case good:
+		return st.good.Render("●") + " "
+	}
+	return st.bad.Render("○") + " "
+}
+
+// hintLine gives a hint on e, if there is one, and the detail that it does not
+// say itself.
+func hintLine(lead, hint string, e agent.Event, st *style) string {
+	if hint == "" {
+		return ""
+	}
+	if e.Detail != "" && e.Cause != tunnel.TargetRefused {
+		hint += " (" + e.Detail + ")"
+	}
+	return lead + st.fair.Render(escape(hint)) + "\n"
+}
+
+// The widths of a request line's columns, and from which width on it has the
+// time of day and the time taken.
+const (
+	methodWidth = 7
+	tookWidth   = 6
+	roomForDay  = 72
+	roomForTook = 48
+	leastTarget = 8
+)
+
+// requestLine gives the line for a request, cut to width if that is known. The
+// request's target is what is cut: status and cause are what is looked for.
+func requestLine(e agent.Event, st *style, width int) string {
+	var b strings.Builder
+	free := width
+	column := func(s string, look lipgloss.Style) {
+		b.WriteString(look.Render(s) + " ")
+		free -= len(s) + 1
+	}
+	if width == 0 || width >= roomForDay {
+		column(e.Time.Format(time.TimeOnly), st.dim)
+	}
+	status := "---"
+	if e.Status > 0 {
+		status = strconv.Itoa(e.Status)
+	}
+	column(status, st.status(e))
+	column(fmt.Sprintf("%-*s", methodWidth, st.cut(escape(e.Method), methodWidth)), st.strong)
+	if width == 0 || width >= roomForTook {
+		column(fmt.Sprintf("%*s", tookWidth, took(e.Elapsed)), st.dim)
+	}
+	cause := ""
+	if e.Cause != tunnel.CauseNone {
+		cause = " " + e.Cause.String()
+	}
+	target := escape(e.Target)
+	if width > 0 {
+		target = st.cut(target, max(free-len(cause), leastTarget))
+	}
+	b.WriteString(target)
+	if cause != "" {
+		b.WriteString(st.bad.Render(cause))
+	}
+	return b.String() + "\n"
+}
+
+// status gives the look of a request's status.
+func (st *style) status(e agent.Event) lipgloss.Style {
+	switch {
+	case e.Cause != tunnel.CauseNone || e.Status >= 500:
+		return st.bad
+	case e.Status >= 400:
+		return st.fair
+	}
+	return st.good
+}
+
+// cut shortens s, which is ASCII, to width columns.
+func (st *style) cut(s string, width int) string {
+	switch {
+	case len(s) <= width:
+		return s
+	case st.ascii:
+		return s[:width-1] + ">"
+	}
+	return s[:width-1] + "…"
+}
+
+// took gives d in at most tookWidth columns for anything under a week.
+func took(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1fms", float64(d)/1e6)
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}

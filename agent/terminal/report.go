@@ -1,0 +1,37 @@
+package terminal
+
+import (
+	"errors"
+	"io"
+
+	"share/agent"
+)
+
+// Report writes what ended the program to w, on one line that says what to do,
+// and returns the exit code that it means: 0 if err is nil. It is for errors
+// that no View shows.
+func Report(w io.Writer, err error) (code int) {
+	if err == nil {
+		return 0
+	}
+	e := asError(err)
+	io.WriteString(w, errorLine(e.Message, e.Hint)) // there is nowhere left to complain
+	return e.Code
+}
+
+// asError gives err with its exit code and hint: 1 and none if it has neither.
+func asError(err error) *agent.Error {
+	if e, ok := errors.AsType[*agent.Error](err); ok {
+		return e
+	}
+	return &agent.Error{Code: 1, Message: err.Error(), Err: err}
+}
+
+// errorLine gives what ended the program, and what to do if that is known.
+func errorLine(message, hint string) string {
+	line := "share: " + escape(message)
+	if hint != "" {
+		line += ": " + escape(hint)
+	}
+	return line + "\n"
+}

@@ -1,0 +1,221 @@
+// Package terminal is what a person types and sees. It reads command lines, and
+// it shows an agent's events: at a terminal, as one-line logs, or as JSON for
+// scripts. What it writes is a function of the events alone, and no byte of a
+// visitor or a target can steer a terminal or forge a line.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"share/agent"
+)
+
+// A Mode says for whom events are shown.
+type Mode uint8
+
+const (
+	Plain Mode = iota // the URL on Stdout, one-line logs on Stderr
+	JSON              // events on Stdout, one JSON object a line; JSON logs on Stderr
+	Quiet             // the URL on Stdout, errors on Stderr
+	Live              // nothing on Stdout, request lines and status blocks on Stderr
+)
+
+// Config says how a View shows events. Only Stdout and Stderr must be set.
+type Config struct {
+	Mode   Mode
+	Stdout io.Writer
+	Stderr io.Writer
+
+	// Target is the target as the user named it.
+	Target string
+
+	// URLFile is a file that holds the URL and a newline while the tunnel is
+	// ready. It is never seen half-written. If empty, none is written.
+	URLFile string
+
+	// Level is the least level of the logs in the modes that have any.
+	// If nil, slog.LevelInfo.
+	Level slog.Leveler
+
+	// Renderer makes the colours of Live. If nil, there are none.
+	Renderer *lipgloss.Renderer
+
+	// Width gives the terminal's width for Live, 0 if it is not known.
+	// If nil, it is not known.
+	Width func() int
+
+	// ASCII keeps Live to ASCII, without boxes.
+	ASCII bool
+}
+
+// How many events wait for a slow reader. Requests are dropped first, so that
+// the states that follow them are still shown.
+const (
+	maxRequests = 1 << 10
+	maxEvents   = 2 << 10
+)
+
+// A View shows events. Its methods are safe for concurrent use.
+type View struct {
+	cfg  Config
+	show func(*output, agent.Event)
+
+	mu      sync.Mutex
+	queue   []agent.Event // guarded by mu
+	dropped int           // events lost since the last that were shown; guarded by mu
+	closed  bool          // guarded by mu
+	wake    chan struct{} // holds one token while there is something to do
+	done    chan struct{} // closed when run has returned
+}
+
+// Start returns a view that shows what it is given until Close.
+func Start(cfg Config) *View {
+	v := newView(cfg)
+	go func() { // Close waits for it
+		v.run()
+		close(v.done)
+	}()
+	return v
+}
+
+func newView(cfg Config) *View {
+	v := &View{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	switch cfg.Mode {
+	case JSON:
+		v.show = newJSON(cfg).show
+	case Live:
+		v.show = newLive(cfg).show
+	default:
+		v.show = newPlain(cfg).show
+	}
+	return v
+}
+
+// Show takes e, whose time is now if it has none, to be shown. It never blocks:
+// when the reader of the output is too slow, events are dropped, and their
+// number is shown later.
+func (v *View) Show(e agent.Event) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	v.mu.Lock()
+	limit := maxEvents
+	if e.Kind == agent.EventRequest {
+		limit = maxRequests
+	}
+	if v.closed || len(v.queue) >= limit {
+		v.dropped++
+	} else {
+		v.queue = append(v.queue, e)
+	}
+	v.mu.Unlock()
+	v.signal()
+}
+
+// Close shows how the agent stopped: by err, or else with code, for reason. It
+// returns the exit code after all that the view was given is shown and the
+// URL's file is gone. It does not wait for a reader who has stopped reading.
+func (v *View) Close(code int, reason string, err error) int {
+	if err != nil {
+		e := asError(err)
+		code, reason = e.Code, e.Message
+		v.Show(agent.Event{Kind: agent.EventError, Code: e.Code, Message: e.Message, Hint: e.Hint})
+	}
+	v.Show(agent.Event{Kind: agent.EventStopped, Code: code, Reason: reason})
+	v.finish()
+	select {
+	case <-v.done:
+	case <-time.After(flushTime):
+	}
+	return code
+}
+
+// flushTime is how long Close waits for a slow reader.
+const flushTime = time.Second
+
+// finish makes run return once it has shown what there is.
+func (v *View) finish() {
+	v.mu.Lock()
+	v.closed = true
+	v.mu.Unlock()
+	v.signal()
+}
+
+func (v *View) signal() {
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run shows events until finish, then removes the URL's file. It blocks for as
+// long as a write to Stdout or Stderr does.
+func (v *View) run() {
+	defer v.removeURL()
+	for range v.wake {
+		v.mu.Lock()
+		events, dropped, closed := v.queue, v.dropped, v.closed
+		v.queue, v.dropped = nil, 0
+		v.mu.Unlock()
+
+		var out output
+		for _, e := range events {
+			if e.Kind == agent.EventReady {
+				v.writeURL(&out, e)
+			}
+			v.show(&out, e)
+		}
+		if dropped > 0 {
+			v.show(&out, warning("%d events were not shown: the output is too slow", dropped))
+		}
+		v.flush(&out)
+		if closed {
+			return
+		}
+	}
+}
+
+// output gathers what a batch of events writes.
+type output struct {
+	stdout, stderr []byte
+}
+
+// flush writes out. A failed write is not reported: there is nowhere left.
+func (v *View) flush(out *output) {
+	if len(out.stderr) > 0 {
+		v.cfg.Stderr.Write(out.stderr)
+	}
+	if len(out.stdout) > 0 {
+		v.cfg.Stdout.Write(out.stdout)
+	}
+}
+
+func (v *View) writeURL(out *output, e agent.Event) {
+	if v.cfg.URLFile == "" {
+		return
+	}
+	if err := WriteURL(v.cfg.URLFile, e.URL); err != nil {
+		v.show(out, warning("%v", err))
+	}
+}
+
+func (v *View) removeURL() {
+	if v.cfg.URLFile == "" {
+		return
+	}
+	if err := ClearURL(v.cfg.URLFile); err != nil {
+		var out output
+		v.show(&out, warning("%v", err))
+		v.flush(&out)
+	}
+}
+
+func warning(format string, args ...any) agent.Event {
+	return agent.Event{Kind: agent.EventWarning, Time: time.Now(), Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"share/tunnel"
+)
+
+// verdict returns the *Error that err means, or nil if another try may help.
+// met says that this relay has taken us before: then whatever answers now in
+// its place is a fault that somebody will mend.
+func (a *Agent) verdict(err error, met bool) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
+		return refusal(r.Code, r.Message, r.RetryAfter, err)
+	}
+	if r, ok := errors.AsType[*tunnel.BindError](err); ok {
+		return refusal(r.Code, r.Message, time.Duration(r.RetryAfterMS)*time.Millisecond, err)
+	}
+	if met {
+		return nil
+	}
+	relay := a.cfg.Relay
+	if errors.Is(err, tunnel.ErrNotRelay) {
+		hint := "check --relay: is it the right host and port?"
+		if relay.Plain {
+			hint = "check --relay: is it the right port, and does it want https://?"
+		}
+		return &Error{Code: ExitUnreached, Message: fmt.Sprintf("what answers at %s is not a share relay", relay), Hint: hint, Err: err}
+	}
+	if u, ok := errors.AsType[*errUntrusted](err); ok {
+		return &Error{Code: ExitUnreached, Message: fmt.Sprintf("the certificate of %s is not trusted: %v", relay, u.err),
+			Hint: "check --relay, or name the CA that signed it with --relay-ca", Err: err}
+	}
+	if p, ok := errors.AsType[*proxyError](err); ok && p.refusal() {
+		return &Error{Code: ExitUnreached, Message: p.Error(),
+			Hint: "check HTTPS_PROXY, or exempt the relay with NO_PROXY", Err: err}
+	}
+	return nil
+}
+
+// refusal returns the *Error that a relay's refusal means, or nil if the relay
+// says that a retry helps.
+func refusal(code tunnel.RejectCode, message string, after time.Duration, err error) *Error {
+	if after > 0 {
+		return nil
+	}
+	e := &Error{Code: ExitRefused, Message: "relay refused: " + oneLine(message), Err: err}
+	switch code {
+	case tunnel.RejectDraining, tunnel.RejectSession:
+		return nil
+	case tunnel.RejectToken:
+		e.Code, e.Hint = ExitToken, "check SHARE_TOKEN or --token-file; the relay's owner has the tokens"
+	case tunnel.RejectVersion:
+		e.Code, e.Hint = ExitTooOld, "install the version of share that the relay runs"
+	case tunnel.RejectInsecure:
+		e.Hint = "use https://, or let the relay's owner add --insecure too"
+	case tunnel.RejectName:
+		e.Hint = "choose another --name"
+	case tunnel.RejectTaken:
+		e.Hint = "choose another --name; if it is your own, --takeover takes it from the other agent"
+	case tunnel.RejectEvicted:
+		e.Message = oneLine(message)
+		e.Hint = "stop that agent first, or take the name back with --takeover"
+	case tunnel.RejectQuota:
+		e.Hint = "stop another tunnel, or ask the relay's owner for more"
+	case tunnel.RejectProtocol:
+		e.Hint = "agent and relay do not understand each other: run the same version of share on both"
+	}
+	return e
+}
+
+// pause returns how long the relay asked us to stay away.
+func pause(err error) time.Duration {
+	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
+		return r.RetryAfter
+	}
+	if r, ok := errors.AsType[*tunnel.BindError](err); ok {
+		return time.Duration(r.RetryAfterMS) * time.Millisecond
+	}
+	return 0
+}
