@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scriptCommands are what scripts can do beside testscript's own commands.
+//
+//	start [-tty] NAME COMMAND ARG...   run a command beside the script, -tty at a terminal
+//	await NAME RE [VAR...]             wait until it writes a line like RE, and set each VAR to a group of RE
+//	pid NAME VAR                       set VAR to its process id
+//	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP or CONT
+//	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
+//	fails CODE RE COMMAND ARG...       run a command that must end with CODE and one line on stderr, which is like RE
+//	target VAR [PORT]                  serve HTTP on PORT or a free one, and set VAR to it
+//	gated, open                        wait until a request for /gate is at a target; let all of them be answered
+//	freeport VAR                       set VAR to a port that nothing listens on
+//	occupy VAR                         set VAR to a port whose listener never answers
+//	oldrelay VAR                       set VAR to a port where a relay of another protocol version listens
+//	certificate NAME HOST...           write NAME.crt and NAME.key
+//	[!] get [-x METHOD] [-a ACCEPT] [-h HOST] [-f FIELD] [-ca FILE] URL
+//	                                   write an answer's status line, fields and body to stdout; NAME.localhost is loopback
+//	until RE get ...                   get until the answer is like RE
+//	ask NAME get ...                   get beside the script
+//	[!] answered NAME                  wait for that, and write the answer to stdout
+//	raw PORT TEXT                      send TEXT, in which \r, \n and \xff are escapes, and write what comes back to stdout
+//	[!] differ A B                     compare two words
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"start":       start,
+		"await":       await,
+		"pid":         pid,
+		"signal":      sendSignal,
+		"ended":       ended,
+		"fails":       fails,
+		"target":      serveTarget,
+		"gated":       gated,
+		"open":        openGate,
+		"freeport":    freePort,
+		"occupy":      occupy,
+		"oldrelay":    oldRelay,
+		"certificate": certificate,
+		"get":         get,
+		"until":       until,
+		"ask":         ask,
+		"answered":    answered,
+		"raw":         raw,
+		"differ":      differ,
+	}
+}
+
+// A process is a command that runs beside a script.
+type process struct {
+	cmd    *exec.Cmd
+	done   chan struct{} // closed when it has ended and its output is read
+	stdout *lines
+	stderr *lines
+}
+
+// lines gathers what a process writes, and tells those who wait.
+type lines struct {
+	mu   sync.Mutex
+	text []byte        // guarded by mu
+	more chan struct{} // closed when there is more; guarded by mu
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, p...)
+	close(l.more)
+	l.more = make(chan struct{})
+	return len(p), nil
+}
+
+// whole gives the lines that are whole so far.
+func (l *lines) whole() (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text[:bytes.LastIndexByte(l.text, '\n')+1]), l.more
+}
+
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	tty := len(args) > 0 && args[0] == "-tty"
+	if tty {
+		args = args[1:]
+	}
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start [-tty] name command arg...")
+	}
+	all := processes(ts)
+	if all[args[0]] != nil {
+		ts.Fatalf("%s was started before", args[0])
+	}
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	p := &process{
+		cmd:    exec.Command(path, args[2:]...),
+		done:   make(chan struct{}),
+		stdout: &lines{more: make(chan struct{})},
+		stderr: &lines{more: make(chan struct{})},
+	}
+	p.cmd.Args[0] = args[1]
+	p.cmd.Dir = ts.MkAbs(".")
+	p.cmd.Env = environ(ts)
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	read := func() {}
+	if tty {
+		read, err = terminalFor(p.cmd)
+		ts.Check(err)
+	}
+	ts.Check(p.cmd.Start())
+	go func() { // ends with the process, which Defer kills
+		read()
+		p.cmd.Wait()
+		close(p.done)
+	}()
+	all[args[0]] = p
+	ts.Defer(func() {
+		p.cmd.Process.Kill()
+		<-p.done
+		for _, out := range []*lines{p.stdout, p.stderr} {
+			if text, _ := out.whole(); text != "" {
+				ts.Logf("[%s]\n%s", args[0], text)
+			}
+		}
+	})
+}
+
+// fails runs a command to its end. Its output is what stdout and stderr match.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fails code regexp command arg...")
+	}
+	path, err := exec.LookPath(args[2])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args[3:]...)
+	var stdout, stderr bytes.Buffer
+	cmd.Args[0], cmd.Dir, cmd.Env = args[2], ts.MkAbs("."), environ(ts)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Run()
+	stdout.WriteTo(ts.Stdout())
+	text := stderr.String()
+	io.WriteString(ts.Stderr(), text)
+	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[0] {
+		ts.Fatalf("got exit code %s, want %s: %s", got, args[0], text)
+	}
+	var said []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "share: ") {
+			said = append(said, line)
+		} else if !strings.HasPrefix(line, "time=") {
+			ts.Fatalf("stderr has a line that is neither an error nor a log: %s", line)
+		}
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	if len(said) != 1 || !re.MatchString(said[0]) {
+		ts.Fatalf("got %q, want one line like %s", said, args[1])
+	}
+}
+
+func pid(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pid name var")
+	}
+	ts.Setenv(args[1], strconv.Itoa(find(ts, args[0]).cmd.Process.Pid))
+}
+
+func differ(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: differ a b")
+	}
+	if (args[0] != args[1]) == neg {
+		ts.Fatalf("%q and %q", args[0], args[1])
+	}
+}
+
+func processes(ts *testscript.TestScript) map[string]*process {
+	return ts.Value("processes").(map[string]*process)
+}
+
+func find(ts *testscript.TestScript, name string) *process {
+	p := processes(ts)[name]
+	if p == nil {
+		ts.Fatalf("%s was not started", name)
+	}
+	return p
+}
+
+// environ gives the environment for a process: testscript does not tell it all.
+func environ(ts *testscript.TestScript) (env []string) {
+	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
+		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET"}
+	for _, name := range names {
+		if v := ts.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await name regexp [var...]")
+	}
+	p := find(ts, args[0])
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	timeout := time.After(patience)
+	for ended := false; ; {
+		stdout, more := p.stdout.whole()
+		stderr, moreErr := p.stderr.whole()
+		for _, text := range []string{stdout, stderr} {
+			if m := re.FindStringSubmatch(text); m != nil {
+				for i, name := range args[2:] {
+					ts.Setenv(name, m[i+1])
+				}
+				return
+			}
+		}
+		if ended {
+			ts.Fatalf("%s ended without a line like %s", args[0], args[1])
+		}
+		select {
+		case <-more:
+		case <-moreErr:
+		case <-p.done:
+			ended = true
+		case <-timeout:
+			ts.Fatalf("%s wrote no line like %s in %v", args[0], args[1], patience)
+		}
+	}
+}
+
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: signal name signal")
+	}
+	sig, ok := signals[args[1]]
+	if !ok {
+		ts.Fatalf("there is no signal %s", args[1])
+	}
+	ts.Check(find(ts, args[0]).cmd.Process.Signal(sig))
+}
+
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ended name code")
+	}
+	p := find(ts, args[0])
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		ts.Fatalf("%s still runs after %v", args[0], patience)
+	}
+	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != args[1] {
+		ts.Fatalf("%s: got exit code %s, want %s", args[0], got, args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".stdout"), p.stdout.text, 0o666))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".stderr"), p.stderr.text, 0o666))
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+)
+
+// patience bounds each wait of a script: what takes longer has failed.
+const patience = 20 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(leakless{m}, map[string]func(){"share": main})
+}
+
+// leakless fails tests that leave goroutines behind.
+type leakless struct{ *testing.M }
+
+func (l leakless) Run() int {
+	code := l.M.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
+}
+
+// TestScript runs the command as its users do: a script for each promise.
+// Beside testscript's own commands there are those of scriptCommands.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SHARE_STATE_DIR", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("NL", "\n")
+			env.Values["processes"] = map[string]*process{}
+			env.Values["asked"] = map[string]chan answer{}
+			env.Values["gate"] = newGate()
+			return nil
+		},
+		Cmds: scriptCommands(),
+	})
+}
+
+// TestArrows holds imports to the directions in which packages may know each
+// other: main knows all, agent and relay know tunnel, tunnel knows neither, and
+// below them nobody looks up.
+func TestArrows(t *testing.T) {
+	may := map[string][]string{
+		"share":                {"share/agent", "share/agent/target", "share/agent/terminal", "share/relay", "share/tunnel"},
+		"share/agent":          {"share/agent/target", "share/tunnel"},
+		"share/agent/target":   {"share/tunnel", "share/tunnel/http1"},
+		"share/agent/terminal": {"share/agent", "share/tunnel"},
+		"share/relay":          {"share/relay/edge", "share/relay/route", "share/tunnel"},
+		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1"},
+		"share/relay/route":    {"share/tunnel"},
+		"share/tunnel":         {"github.com/hashicorp/yamux"},
+		"share/tunnel/http1":   {"share/tunnel"},
+	}
+	guarded := regexp.MustCompile(`^share($|/)|^github\.com/hashicorp/yamux$`)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || len(d.Name()) > 1 && d.Name()[0] == '.'):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := strings.TrimSuffix("share/"+filepath.ToSlash(filepath.Dir(path)), "/.")
+		if may[pkg] == nil {
+			t.Errorf("%s: package %s has no place in the plan", path, pkg)
+		}
+		for _, spec := range f.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if guarded.MatchString(name) && !slices.Contains(may[pkg], name) {
+				t.Errorf("%s imports %s", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

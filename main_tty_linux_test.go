@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminalFor gives cmd a terminal of 100 columns for stdin, stdout and stderr.
+// What it writes goes to the stdout that cmd had, by read, which returns when
+// cmd has ended and must be called once cmd was started.
+func terminalFor(cmd *exec.Cmd) (read func(), err error) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	fd := int(master.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 100})
+	}
+	if err != nil {
+		master.Close()
+		return nil, err
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		master.Close()
+		return nil, err
+	}
+	to := cmd.Stdout
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	return func() {
+		slave.Close()
+		io.Copy(to, master) // ends with EIO when the last has closed the slave
+		master.Close()
+	}, nil
+}
