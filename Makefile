@@ -1,0 +1,83 @@
+# make test      what CI runs: everything, the short form of the long ones
+# make check     format, vet for three systems, staticcheck, race and shuffle
+# make build     a static binary: ./share
+# make bench     share beside nginx; BENCH=small takes a minute
+# make chaos     the chaos ledger with 100,000 requests; CHAOS_SEED=n repeats one
+# make fuzz      every fuzz test for FUZZTIME
+# make cover     what the packages' own tests cover, as cover.html
+
+GO ?= go
+FUZZTIME ?= 30s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The go command skips testdata unless told: packages of tests there that
+# belong to the main module, without the clients, which are a module of
+# their own.
+SUITES = $(filter-out ./testdata/clients ./testdata/clients/%,$(sort $(patsubst %/,./%,$(dir $(wildcard testdata/*/*_test.go testdata/*/*/*_test.go)))))
+COMMANDS = ./testdata/bench
+
+# program:package of Debian, for each client that tests run.
+NEEDS = curl:curl git:git litmus:litmus
+
+.PHONY: test needs check fuzz bench chaos cover build clean
+
+# Suites go one after another: they measure time and have the machine to
+# themselves. All run, even if one fails.
+test: needs
+	@failed=0; \
+	$(GO) test ./... || failed=1; \
+	$(GO) test -p 1 -timeout 15m $(SUITES) || failed=1; \
+	$(GO) -C testdata/clients test -mod=mod -timeout 10m ./... || failed=1; \
+	exit $$failed
+
+# Without a program, the tests that need it are skipped, and said so here; in
+# CI that is a failure.
+needs:
+	@missing=; \
+	for need in $(NEEDS); do \
+		command -v $${need%%:*} >/dev/null || missing="$$missing $${need##*:}"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing$$missing"; \
+		apt-get -q update >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install $$missing >/dev/null && exit 0; \
+	fi; \
+	echo "*** TESTS SKIPPED: install the Debian packages$$missing ***" >&2; \
+	[ "$$CI" != true ]
+
+check:
+	@unformatted=$$(gofmt -l $$(find . -name '*.go')); \
+	[ -z "$$unformatted" ] || { echo "not gofmt'd:"; echo "$$unformatted"; exit 1; }
+	$(GO) mod tidy -diff
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... || exit 1; done
+	$(GO) vet $(COMMANDS) $(SUITES)
+	$(GO) -C testdata/clients vet -mod=mod ./...
+	$(GO) run $(STATICCHECK) ./... $(COMMANDS) $(SUITES)
+	$(GO) test -race -shuffle=on -timeout 15m ./...
+
+fuzz:
+	@for package in $$($(GO) list ./...) $(SUITES); do \
+		for name in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+bench:
+	BENCH=$(BENCH) $(GO) run ./testdata/bench
+
+chaos:
+	CHAOS_REQUESTS=100000 $(GO) test -count=1 -v -timeout 30m -run TestLedger ./testdata/chaos
+
+cover:
+	$(GO) test -coverprofile cover.out -coverpkg ./... ./...
+	$(GO) tool cover -html cover.out -o cover.html
+	$(GO) tool cover -func cover.out | tail -n 1
+
+# Version and commit are those that the go command stamps from git.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w' -o share .
+
+clean:
+	rm -f share share.exe cover.out cover.html

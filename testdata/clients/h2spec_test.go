@@ -1,0 +1,95 @@
+package clients
+
+import (
+	"encoding/xml"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestH2Spec runs h2spec at the relay. It may fail no case that net/http's
+// own server, on which the relay's HTTP/2 stands, does not fail, too.
+func TestH2Spec(t *testing.T) {
+	dir := t.TempDir()
+	h2spec := filepath.Join(dir, "h2spec")
+	run(t, ".", "go", "build", "-o", h2spec, "github.com/summerwind/h2spec/cmd/h2spec")
+	direct := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte(strings.Repeat("0123456789abcdef", 64)))
+	}))
+	// h2spec asks for the address it is given, which is the tunnel's name at
+	// an agent with the relay inside, and no tunnel's elsewhere.
+	through := tunnel(t, direct.http)
+	for name, test := range map[string]struct {
+		direct, through string
+		flags           []string
+	}{
+		"prior knowledge": {direct.http, embedded(t, direct.http), nil},
+		"TLS":             {direct.tls, through.tls, []string{"-t", "-k"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			known, total := h2specFailures(t, h2spec, test.direct, test.flags)
+			failed, ran := h2specFailures(t, h2spec, test.through, test.flags)
+			if total < 100 || ran != total {
+				t.Errorf("%d cases ran, %d directly", ran, total)
+			}
+			isNew := func(f string) bool { return !slices.Contains(known, f) }
+			if slices.ContainsFunc(failed, isNew) {
+				// Some cases are won or lost by the order in which two
+				// packets come: what counts is what fails again.
+				again, _ := h2specFailures(t, h2spec, test.through, test.flags)
+				failed = slices.DeleteFunc(failed, func(f string) bool { return !slices.Contains(again, f) })
+			}
+			for _, f := range failed {
+				if isNew(f) {
+					t.Error(f)
+				}
+			}
+			t.Logf("%d cases; failed: %d, %d directly", ran, len(failed), len(known))
+		})
+	}
+}
+
+// h2specFailures returns the names of the cases that failed at addr, and how
+// many were run.
+func h2specFailures(t *testing.T, h2spec, addr string, flags []string) (failed []string, ran int) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "report.xml")
+	// It ends with 1 if a case failed.
+	out, err := output(t, ".", h2spec, append(flags, "-h", host, "-p", port, "-o", "2", "-j", file)...)
+	data, missing := os.ReadFile(file)
+	if missing != nil {
+		t.Fatalf("h2spec: %v\n%s", err, out)
+	}
+	var report struct {
+		Suites []struct {
+			Package string `xml:"package,attr"`
+			Cases   []struct {
+				Name    string    `xml:"classname,attr"`
+				Failure *struct{} `xml:"failure"`
+				Error   *struct{} `xml:"error"`
+				Skipped *struct{} `xml:"skipped"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(data, &report); err != nil {
+		t.Fatalf("h2spec's report: %v", err)
+	}
+	for _, suite := range report.Suites {
+		for _, c := range suite.Cases {
+			ran++
+			if c.Failure != nil || c.Error != nil {
+				failed = append(failed, suite.Package+": "+c.Name)
+			}
+		}
+	}
+	return failed, ran
+}
