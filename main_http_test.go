@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -26,14 +27,21 @@ import (
 )
 
 func serveTarget(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: target var [port]")
+	kind := ""
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		kind, args = args[0], args[1:]
 	}
-	addr := "127.0.0.1:0"
-	if len(args) == 2 {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: target [-tls | -unix] var [port or path]")
+	}
+	network, addr := "tcp", "127.0.0.1:0"
+	switch {
+	case kind == "-unix":
+		network, addr = "unix", ts.MkAbs(args[1])
+	case len(args) == 2:
 		addr = "127.0.0.1:" + args[1]
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := net.Listen(network, addr)
 	ts.Check(err)
 	gate := ts.Value("gate").(*gate)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,22 +52,38 @@ func serveTarget(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	srv.Listener.Close()
 	srv.Listener = ln
-	srv.Start()
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if kind == "-tls" {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
 	ts.Defer(func() {
 		gate.open()
 		srv.Close()
 	})
-	ts.Setenv(args[0], port(ln.Addr()))
+	if network == "tcp" {
+		addr = port(ln.Addr())
+	}
+	ts.Setenv(args[0], addr)
 }
 
-// echo is what the targets of scripts answer: what they were asked, and below
-// /status/ the status that follows.
+// echo is what the targets of scripts answer: what they were asked; below
+// /status/ with the status that follows, for /fields with the header too.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if s, ok := strings.CutPrefix(r.URL.Path, "/status/"); ok {
 		code, _ := strconv.Atoi(s)
 		w.WriteHeader(code)
 	}
 	fmt.Fprintf(w, "target: %s %s\n", r.Method, r.RequestURI)
+	if r.URL.Path == "/fields" {
+		fmt.Fprintf(w, "got Host: %s\n", r.Host)
+		for name, values := range r.Header {
+			for _, v := range values {
+				fmt.Fprintf(w, "got %s: %s\n", name, v)
+			}
+		}
+	}
 }
 
 // A gate keeps requests at a target until it is opened.

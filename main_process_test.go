@@ -23,7 +23,8 @@ import (
 //	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP or CONT
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
 //	fails CODE RE COMMAND ARG...       run a command that must end with CODE and one line on stderr, which is like RE
-//	target VAR [PORT]                  serve HTTP on PORT or a free one, and set VAR to it
+//	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it
+//	target -unix VAR PATH              serve HTTP at a unix socket, and set VAR to its path
 //	gated, open                        wait until a request for /gate is at a target; let all of them be answered
 //	freeport VAR                       set VAR to a port that nothing listens on
 //	occupy VAR                         set VAR to a port whose listener never answers

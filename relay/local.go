@@ -54,7 +54,7 @@ func (l *Local) Close() error {
 func (l *Local) Dial(context.Context) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sessions == nil || l.sessions.Err() != nil {
+	if l.sessions == nil {
 		return nil, net.ErrClosed
 	}
 	ctx := l.sessions
@@ -84,9 +84,10 @@ func (l *Local) Serve(ctx context.Context, agent func(context.Context) error) er
 	})
 	err := agent(ctx)
 	stop()
-	wg.Wait()
-	l.mu.Lock() // no Dial is between its look at the context and its Go
+	l.mu.Lock()
+	l.sessions = nil // nothing is attached any more
 	l.mu.Unlock()
+	wg.Wait()
 	l.attached.Wait()
 	if err == nil {
 		err = failure

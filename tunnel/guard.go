@@ -11,8 +11,6 @@ const (
 	muxData         = 0
 	muxWindowUpdate = 1
 	muxPing         = 2
-
-	muxSYN = 1
 )
 
 func muxLength(h []byte) uint32 { return binary.BigEndian.Uint32(h[8:]) }

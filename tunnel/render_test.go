@@ -330,6 +330,13 @@ func TestPagesChoice(t *testing.T) {
 			t.Errorf("%v: the owner's page has a policy that is not the owner's", c)
 		}
 	}
+	// A page may still fail for what no proof can foresee.
+	if s.Pages, err = ParsePages(fstest.MapFS{"502.html": {Data: []byte(`own{{if eq .RequestID "7"}}{{.Secret}}{{end}}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := s.Answer(refused(), Asking{Accept: []byte("text/html"), ID: "7"}); !strings.HasPrefix(string(body), "<!doctype html>") {
+		t.Errorf("a page that fails: got %q", body)
+	}
 	if _, body := s.Answer(refused(), Asking{}); !strings.HasPrefix(string(body), "502 target_refused") {
 		t.Errorf("text: got %q", body)
 	}

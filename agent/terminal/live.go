@@ -23,10 +23,22 @@ type live struct {
 
 // style is how things look. A renderer without colours leaves the text bare.
 type style struct {
-	ascii                   bool
-	good, bad, fair         lipgloss.Style
-	strong, dim, url, frame lipgloss.Style
+	ascii            bool
+	good, bad, fair  look
+	strong, dim, url look
+	frame            lipgloss.Style
 }
+
+// A look is what a terminal is sent before and after a text. It is made once:
+// lipgloss takes longer for a line than all else does.
+type look struct{ before, after string }
+
+func lookOf(s lipgloss.Style) look {
+	before, after, _ := strings.Cut(s.Render("x"), "x")
+	return look{before, after}
+}
+
+func (l look) Render(s string) string { return l.before + s + l.after }
 
 func newLive(cfg Config) *live {
 	width := cfg.Width
@@ -41,16 +53,16 @@ func newStyle(r *lipgloss.Renderer, ascii bool) style {
 	if r == nil {
 		r = lipgloss.NewRenderer(io.Discard)
 	}
-	colour := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
+	plain := r.NewStyle()
 	return style{
 		ascii:  ascii,
-		good:   colour("2"),
-		bad:    colour("1"),
-		fair:   colour("3"),
-		strong: r.NewStyle().Bold(true),
-		dim:    r.NewStyle().Faint(true),
-		url:    colour("6").Bold(true),
-		frame:  r.NewStyle().Border(lipgloss.RoundedBorder()).BorderForeground(lipgloss.Color("8")).Padding(0, 1),
+		good:   lookOf(plain.Foreground(lipgloss.Color("2"))),
+		bad:    lookOf(plain.Foreground(lipgloss.Color("1"))),
+		fair:   lookOf(plain.Foreground(lipgloss.Color("3"))),
+		strong: lookOf(plain.Bold(true)),
+		dim:    lookOf(plain.Faint(true)),
+		url:    lookOf(plain.Foreground(lipgloss.Color("6")).Bold(true)),
+		frame:  plain.Border(lipgloss.RoundedBorder()).BorderForeground(lipgloss.Color("8")).Padding(0, 1),
 	}
 }
 
@@ -166,7 +178,7 @@ const (
 func requestLine(e agent.Event, st *style, width int) string {
 	var b strings.Builder
 	free := width
-	column := func(s string, look lipgloss.Style) {
+	column := func(s string, look look) {
 		b.WriteString(look.Render(s) + " ")
 		free -= len(s) + 1
 	}
@@ -198,7 +210,7 @@ func requestLine(e agent.Event, st *style, width int) string {
 }
 
 // status gives the look of a request's status.
-func (st *style) status(e agent.Event) lipgloss.Style {
+func (st *style) status(e agent.Event) look {
 	switch {
 	case e.Cause != tunnel.CauseNone || e.Status >= 500:
 		return st.bad

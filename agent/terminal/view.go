@@ -14,6 +14,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"share/agent"
+	"share/tunnel"
 )
 
 // A Mode says for whom events are shown.
@@ -52,6 +53,11 @@ type Config struct {
 
 	// ASCII keeps Live to ASCII, without boxes.
 	ASCII bool
+}
+
+// silent reports whether nothing is shown of a request that ended so.
+func (c *Config) silent(cause tunnel.Cause) bool {
+	return c.Mode == Quiet || c.Mode == Plain && cause == tunnel.CauseNone && c.Level != nil && c.Level.Level() > slog.LevelInfo
 }
 
 // How many events wait for a slow reader. Requests are dropped first, so that
@@ -101,6 +107,9 @@ func newView(cfg Config) *View {
 // when the reader of the output is too slow, events are dropped, and their
 // number is shown later.
 func (v *View) Show(e agent.Event) {
+	if e.Kind == agent.EventRequest && v.cfg.silent(e.Cause) {
+		return
+	}
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/charmbracelet/lipgloss"
@@ -218,6 +219,35 @@ func TestShowNeverBlocks(t *testing.T) {
 	for _, want := range []string{`"event":"ready"`, `"message":"3072 events were not shown: the output is too slow"`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the events do not hold %s", want)
+		}
+	}
+}
+
+// TestCloseWithoutReader has a reader who stopped reading: the process must
+// still be able to end.
+func TestCloseWithoutReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		block := writer(func([]byte) { <-stuck })
+		v := Start(Config{Stdout: block, Stderr: block})
+		v.Show(life()[2])
+		began := time.Now()
+		if code := v.Close(0, "interrupt", nil); code != 0 || time.Since(began) > 2*flushTime {
+			t.Errorf("got code %d after %v", code, time.Since(began))
+		}
+		close(stuck)
+	})
+}
+
+func TestCloseShowsTheError(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	v := Start(Config{Mode: JSON, Stdout: &stdout, Stderr: &stderr})
+	if code := v.Close(0, "", &agent.Error{Code: 5, Message: "relay refused: taken", Hint: "choose another"}); code != 5 {
+		t.Errorf("got code %d, want 5", code)
+	}
+	for _, want := range []string{`"event":"error"`, `"code":5,"message":"relay refused: taken","hint":"choose another"`, `"event":"stopped"`, `"code":5,"reason":"relay refused: taken"`} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("got %s, want it to hold %s", stdout.String(), want)
 		}
 	}
 }

@@ -74,13 +74,12 @@ type conn struct {
 	framed   bool // the answer is chunked
 	close10  bool // the answer ends with the connection
 
-	mu       sync.Mutex
-	phase    phase            // guarded by mu
-	turn     uint64           // guarded by mu; counts changes of phase
-	watched  *tunnel.Exchange // guarded by mu
-	peeking  chan struct{}    // guarded by mu; closed when the read ahead has ended, nil if there is none
-	peeked   error            // what ended it; read after peeking is closed
-	stopping bool             // guarded by mu; reads end for a reason of ours
+	mu      sync.Mutex
+	phase   phase            // guarded by mu
+	turn    uint64           // guarded by mu; counts changes of phase
+	watched *tunnel.Exchange // guarded by mu
+	peeking chan struct{}    // guarded by mu; closed when the read ahead has ended, nil if there is none
+	peeked  error            // what ended it; read after peeking is closed
 
 	ctx    context.Context // ends with the connection; tunnel.Open has no other way to learn of it
 	cancel context.CancelFunc

@@ -111,13 +111,13 @@ func (s *stream) check() (name []byte, port int, f *tunnel.Failure) {
 func (s *stream) consistent() error {
 	for _, host := range s.r.Header["Host"] {
 		if !strings.EqualFold(host, s.r.Host) {
-			return errors.New("Host differs from :authority")
+			return errors.New("host differs from :authority")
 		}
 	}
 	for _, v := range s.r.Header["Content-Length"] {
 		n, err := strconv.ParseUint(v, 10, 62)
 		if err != nil || int64(n) != s.r.ContentLength {
-			return errors.New("Content-Length differs")
+			return errors.New("content-length differs")
 		}
 	}
 	return nil

@@ -1,0 +1,76 @@
+package terminal
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+)
+
+func TestSetters(t *testing.T) {
+	var (
+		d      time.Duration
+		grace  time.Duration
+		n      int
+		level  slog.Level
+		list   []netip.Prefix
+		link   *url.URL
+		reveal string
+	)
+	tests := []struct {
+		set  Setter
+		text string
+		dst  any
+		want string // what dst holds then; "" if the text is refused
+	}{
+		{Duration(&d, 0), "1m30s", &d, "1m30s"},
+		{Duration(&d, 0), "10", &d, ""},
+		{Duration(&d, 0), "-1s", &d, ""},
+		{Duration(&d, 0), "0s", &d, ""},
+		{Duration(&grace, -1), "0s", &grace, "-1ns"},
+		{Duration(&grace, -1), "-1s", &grace, ""},
+		{Number(&n, 1, 8), "8", &n, "8"},
+		{Number(&n, 1, 8), "9", &n, ""},
+		{Number(&n, 1, 8), "two", &n, ""},
+		{Level(&level), "warn", &level, "WARN"},
+		{Level(&level), "WARN", &level, ""},
+		{Choice(&reveal, map[string]string{"a": "A"}), "a", &reveal, "A"},
+		{Choice(&reveal, map[string]string{"a": "A"}), "b", &reveal, ""},
+		{Prefixes(&list), "10.1.2.3/8, fd00::/8,127.0.0.1", &list, "[10.0.0.0/8 fd00::/8 127.0.0.1/32]"},
+		{Prefixes(&list), "10.0.0.0/33", &list, ""},
+		{Prefixes(&list), "", &list, ""},
+		{URL(&link), "https://share.example.com", &link, "https://share.example.com"},
+		{URL(&link), "share.example.com", &link, ""},
+	}
+	for _, tt := range tests {
+		err := tt.set.Set(tt.text)
+		got := ""
+		if err == nil {
+			got = value(tt.dst)
+		}
+		if got != tt.want {
+			t.Errorf("%q: got %s, %v, want %s", tt.text, got, err, tt.want)
+		}
+	}
+}
+
+// value shows what a pointer points at.
+func value(p any) string {
+	switch p := p.(type) {
+	case *time.Duration:
+		return p.String()
+	case *int:
+		return fmt.Sprint(*p)
+	case *slog.Level:
+		return p.String()
+	case *string:
+		return *p
+	case *[]netip.Prefix:
+		return fmt.Sprint(*p)
+	case **url.URL:
+		return (*p).String()
+	}
+	return ""
+}
