@@ -1,8 +1,6 @@
 package faults
 
 import (
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,21 +36,6 @@ func fails(names ...string) func(*tunnel, *message) {
 // passes wants the target's answer as it is.
 func passes(status int, body string) func(*tunnel, *message) {
 	return func(t *tunnel, m *message) { t.Helper(); t.wantWhole(m, status, body) }
-}
-
-// free returns an address where nobody listens. Its port is below those that
-// systems hand out, so that it stays free.
-func (r *run) free() string {
-	r.Helper()
-	for range 100 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(20000)))
-		if ln, err := net.Listen("tcp", addr); err == nil {
-			ln.Close()
-			return addr
-		}
-	}
-	r.Fatal("no free port")
-	return ""
 }
 
 // targetConnect are the targets that cannot be reached.

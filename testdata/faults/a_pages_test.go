@@ -87,8 +87,8 @@ func failurePages() []fault {
 
 // toldApart fails in four ways and wants four explanations.
 func toldApart(r *run) {
-	garbage := r.listen("127.0.0.1:0", then("garbage"))
-	closed := r.listen("127.0.0.1:0", then(""))
+	garbage := r.listen(r.free(), then("garbage"))
+	closed := r.listen(r.free(), then(""))
 	seen := make(map[string]string)
 	for _, c := range []struct{ name, addr, cause string }{
 		{"-refused", r.free(), "target_refused"},

@@ -26,7 +26,7 @@ func cutStreams() []fault {
 				w.(http.Flusher).Flush()
 				<-q.Context().Done()
 			})
-			target := r.listen("127.0.0.1:0", func(c *conn) { conns <- c; serve(c) })
+			target := r.listen(r.free(), func(c *conn) { conns <- c; serve(c) })
 			t := r.open(setup{addr: "h2c://" + target.addr()})
 			v := t.visit()
 			v.send("GET / HTTP/1.1\r\nHost: HOST\r\n\r\n")
@@ -53,7 +53,7 @@ func cutStreams() []fault {
 			}
 		})},
 		{"X154", "h2c target that speaks HTTP 1", func(r *run) {
-			target := r.listen("127.0.0.1:0", reply(ok))
+			target := r.listen(r.free(), reply(ok))
 			t := r.open(setup{addr: "h2c://" + target.addr()})
 			t.wantFailure(t.get("/"), "target_bad_response", "target_closed", "target_incomplete")
 		}},
@@ -85,7 +85,7 @@ var call = request{proto: "h2", method: "POST", fields: []string{"te: trailers",
 // overH2C makes a tunnel to a target that speaks HTTP/2.
 func overH2C(h http.HandlerFunc, do func(*tunnel)) func(*run) {
 	return func(r *run) {
-		target := r.listen("127.0.0.1:0", h2c(h))
+		target := r.listen(r.free(), h2c(h))
 		do(r.open(setup{addr: "h2c://" + target.addr()}))
 	}
 }

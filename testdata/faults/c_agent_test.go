@@ -21,6 +21,16 @@ func linkReturns() []fault {
 			t.wantFailure(t.ask(request{within: 5 * time.Second}), "no_agent", "link_lost")
 			t.wantFailure(t.ask(request{within: 5 * time.Second}), "no_agent")
 		}},
+		{"X335", "ready is proven", func(r *run) {
+			t := r.open(setup{script: reply(ok)})
+			ready := t.proc.out.with(`"event":"ready"`, `"verified":true`, `"url":"http://`+t.host()+`"`)
+			if len(ready) != 1 {
+				t.Errorf("no proven URL in %q", t.proc.out.with())
+			}
+			if n := len(t.target.requests()); n != 0 {
+				t.Errorf("the proof reached the target: %q", t.target.requests()[0].first)
+			}
+		}},
 		{"C17", "wire cut by RST while idle", func(r *run) { returns(r, (*wire).cut) }},
 		{"X330", "wire closed by FIN while idle", func(r *run) { returns(r, (*wire).fin) }},
 		{"C23", "agent SIGKILLed and restarted", func(r *run) {
@@ -63,7 +73,7 @@ func linkReturns() []fault {
 		}},
 		{"C29", "a second agent takes the same name", func(r *run) {
 			t := r.open(setup{script: reply(ok)})
-			second := r.listen("127.0.0.1:0", reply(sized("200 OK", "second")))
+			second := r.listen(r.free(), reply(sized("200 OK", "second")))
 			p := r.agent(r.TempDir(), second.addr(), "--relay", "http://"+t.relay.addr, "--name", t.setup.name, "--json")
 			if !p.wait(10 * time.Second) {
 				r.hang("the second agent was not refused")

@@ -78,6 +78,22 @@ func relayStops() []fault {
 				t.Errorf("body %q", m.body)
 			}
 		}},
+		{"X408", "relay SIGKILLed inside an upgraded connection", func(r *run) {
+			ends := make(chan ending, 1)
+			t := r.open(setup{relay: r.ownRelay("127.0.0.1:0"), script: upgrade("raw/1", func(c *conn) {
+				until(c.br, "ping")
+				c.say("ping")
+				ends <- c.gone(patience)
+			})})
+			v := t.upgraded("raw/1")
+			t.relay.kill()
+			if rest, end := v.over(5 * time.Second); end != reset {
+				t.Errorf("the visitor's connection ended %v with %q, want an RST", end, rest)
+			}
+			if end := <-ends; end != reset {
+				t.Errorf("the target's connection ended %v, want an RST", end)
+			}
+		}},
 		{"X407", "relay SIGKILLed and the target sees its visitors go", func(r *run) {
 			relay := r.ownRelay("127.0.0.1:0")
 			ends := make(chan ending, 1)

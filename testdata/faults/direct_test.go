@@ -18,7 +18,7 @@ func TestDirect(t *testing.T) {
 	}
 	for _, c := range cuttings() {
 		direct(c.name, func(r *run) {
-			m := r.ask(r.listen("127.0.0.1:0", c.script(nil)).addr(), "localhost", request{})
+			m := r.ask(r.listen(r.free(), c.script(nil)).addr(), "localhost", request{})
 			if m.end != c.direct || m.end != garbled && string(m.body) != c.sent {
 				r.Errorf("got %v, want %v with body %q", m, c.direct, c.sent)
 			}
@@ -48,7 +48,7 @@ func TestDirect(t *testing.T) {
 		}), request{proto: "h2", within: 100 * time.Millisecond}, 0, hung},
 	} {
 		direct(c.name, func(r *run) {
-			m := r.ask(r.listen("127.0.0.1:0", c.script).addr(), "localhost", c.req)
+			m := r.ask(r.listen(r.free(), c.script).addr(), "localhost", c.req)
 			if m.status != c.status || m.end != c.end {
 				r.Errorf("got %v, want status %d, %v", m, c.status, c.end)
 			}
@@ -65,7 +65,7 @@ func TestDirect(t *testing.T) {
 	} {
 		direct(c.name, func(r *run) {
 			s, seen := took()
-			t := r.listen("127.0.0.1:0", s)
+			t := r.listen(r.free(), s)
 			v := r.visit(t.addr(), "localhost")
 			v.send("POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 200\r\n\r\n" + part)
 			t.await(1)
@@ -86,7 +86,7 @@ func TestDirect(t *testing.T) {
 	} {
 		direct(c.name, func(r *run) {
 			release := make(chan struct{})
-			t := r.listen("127.0.0.1:0", released(release, bodies()[0].text, part))
+			t := r.listen(r.free(), released(release, bodies()[0].text, part))
 			w := r.wire(t.addr())
 			v := r.visit(w.addr(), "localhost")
 			v.send("GET / HTTP/1.1\r\nHost: HOST\r\n\r\n")

@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// promptly is how long a first event may take: a second, and one more for a
+// busy machine.
+const promptly = 2 * time.Second
+
 // events are the bodies that come bit by bit.
 func events() []fault {
 	const (
@@ -25,10 +29,10 @@ func events() []fault {
 		{"X664", "a head and then nothing yet", func(r *run) {
 			t := r.open(setup{script: thenHold(stream + chunked)})
 			v := t.visit()
-			v.within(time.Second)
+			v.within(promptly)
 			v.send("GET / HTTP/1.1\r\nHost: HOST\r\n\r\n")
 			if m := v.head(); m.status != 200 || m.end != whole {
-				t.Errorf("got %v within 1 s, want the head", m)
+				t.Errorf("got %v want the head", m)
 			}
 		}},
 		{"X665", "event stream and the visitor leaves", func(r *run) {
@@ -74,7 +78,7 @@ func streams(r *run, proto, head string, chunked bool) {
 		v := t.visitH2(t.relay.addr)
 		id := v.request(true, h2head("GET", t.host(), "/")...)
 		see = func(text string) ending {
-			v.within(time.Second)
+			v.within(promptly)
 			v.read(id, func(m *message) bool { return strings.Contains(string(m.body), text) })
 			if !strings.Contains(string(v.stream(id).body), text) {
 				return hung
@@ -85,7 +89,7 @@ func streams(r *run, proto, head string, chunked bool) {
 		v := t.visit()
 		v.send(request{proto: proto}.text(v.host))
 		see = func(text string) ending {
-			v.within(time.Second)
+			v.within(promptly)
 			_, end := v.until(text)
 			return end
 		}
@@ -93,7 +97,7 @@ func streams(r *run, proto, head string, chunked bool) {
 	for i := range events {
 		next <- struct{}{}
 		if end := see(fmt.Sprintf("data: %d\n\n", i)); end != whole {
-			t.Fatalf("event %d did not come within 1 s: %v", i, end)
+			t.Fatalf("event %d did not come: %v", i, end)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func forwardedTargets() []fault {
 	const insecure = "--insecure-target"
 	secure := func(r *run, text string, notify bool, release <-chan struct{}, args []string) *tunnel {
 		cert, _, _ := r.certificate()
-		target := r.listen("127.0.0.1:0", underTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, func(c *conn, tc *tls.Conn) {
+		target := r.listen(r.free(), underTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, func(c *conn, tc *tls.Conn) {
 			m := c.request()
 			c.say(text)
 			if m.path() == "/seen" {
@@ -96,7 +96,7 @@ func forwardedTargets() []fault {
 			}
 		})},
 		{"X647", "https target that speaks no TLS", func(r *run) {
-			target := r.listen("127.0.0.1:0", then("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
+			target := r.listen(r.free(), then("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"))
 			t := r.open(setup{addr: "https://" + target.addr(), args: []string{insecure}})
 			m := t.get("/")
 			t.wantFailure(m, "target_tls")
@@ -105,12 +105,12 @@ func forwardedTargets() []fault {
 			}
 		}},
 		{"X648", "https target that is silent in the handshake", func(r *run) {
-			target := r.listen("127.0.0.1:0", func(c *conn) { c.gone(time.Minute) })
+			target := r.listen(r.free(), func(c *conn) { c.gone(time.Minute) })
 			t := r.open(setup{addr: "https://" + target.addr(), args: []string{insecure, "--connect-timeout", "1s"}})
 			t.wantFailure(t.ask(request{within: 8 * time.Second}), "target_tls", "target_connect_timeout")
 		}},
 		{"X649", "https target that closes in the handshake", func(r *run) {
-			target := r.listen("127.0.0.1:0", func(c *conn) { c.Read(make([]byte, 16)) })
+			target := r.listen(r.free(), func(c *conn) { c.Read(make([]byte, 16)) })
 			t := r.open(setup{addr: "https://" + target.addr(), args: []string{insecure}})
 			t.wantFailure(t.get("/"), "target_tls", "target_closed")
 		}},

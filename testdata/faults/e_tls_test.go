@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bufio"
 	"crypto/tls"
 	"time"
 )
@@ -53,6 +52,19 @@ func overTLS() []fault {
 			m.end = v.rest(m, "GET")
 			t.wantCut(m, part, "link_lost")
 		}},
+		{"X679", "TLS visitor of HTTP 1.0 and a relay SIGKILLed", func(r *run) {
+			t := r.secured(thenHold(bodies()[2].text))
+			v := t.visitTLS(t.host())
+			v.send(request{proto: "HTTP/1.0"}.text(t.host()))
+			m := v.head()
+			if err := v.foresee(part); err != nil {
+				t.Fatalf("got %v before anything broke: %v", m, err)
+			}
+			t.relay.kill()
+			if m.end = v.rest(m, "GET"); m.end == whole {
+				t.lie("a body that ends by FIN: %v", m)
+			}
+		}},
 		{"X676", "Host that the certificate does not cover", func(r *run) {
 			t := r.secured(reply(ok))
 			v := t.visitTLS(t.host())
@@ -91,9 +103,7 @@ func (r *run) secured(s script) *tunnel {
 	r.Helper()
 	_, cert, key := r.certificate()
 	relay := r.ownRelay("127.0.0.1:0", "--https", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
-	// Ready is not verified: the agent does not trust the certificate, if it
-	// asks through that door.
-	return r.open(setup{script: s, relay: relay, unproven: true})
+	return r.open(setup{script: s, relay: relay})
 }
 
 // visitTLS begins a visitor that speaks HTTP/1 under TLS.
@@ -101,8 +111,7 @@ func (t *tunnel) visitTLS(host string) *visitor {
 	t.Helper()
 	raw := t.dial(t.relay.tls)
 	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: t.setup.name + ".localhost", NextProtos: []string{"http/1.1"}})
-	v := &visitor{run: t.run, conn: conn, br: bufio.NewReader(conn), host: host}
-	v.within(patience)
+	v := t.speak(conn, host)
 	if err := conn.Handshake(); err != nil {
 		t.Fatalf("TLS: %v", err)
 	}

@@ -116,8 +116,8 @@ func uploads() []fault {
 			v.send("POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
 			select {
 			case <-first:
-			case <-time.After(time.Second):
-				t.Errorf("the first chunk is not there after 1 s")
+			case <-time.After(promptly):
+				t.Errorf("the first chunk is not there after %v", promptly)
 			}
 		}},
 		{"E15", "32 MiB upload by digest", func(r *run) {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", "32")
+		flag.Set("test.parallel", "20")
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -44,12 +44,12 @@ type fault struct {
 func faults() []fault {
 	var all []fault
 	for _, group := range [][]fault{
-		linkSilenced(), relayStops(), visitorsSlow(), visitorsMany(), // these take longest
+		linkSilenced(), relayStops(), underLoad(), visitorsSlow(), visitorsMany(), // these take longest
 		linkReturns(), agentStops(),
-		targetSilent(), targetConnect(), targetHead(), targetPool(), failurePages(),
+		targetSilent(), targetConnect(), targetHead(), targetPool(), targetUploads(), failurePages(),
 		cutBodies(), cutLink(), wholeBodies(), cutStreams(),
 		uploads(), visitorsLeave(), smuggled(), smuggledBodies(), smuggledH2(), pipelined(),
-		forwarded(), forwardedTargets(), upgrades(), events(), overTLS(),
+		forwarded(), sameBytes(), forwardedTargets(), upgrades(), events(), overTLS(),
 	} {
 		all = append(all, group...)
 	}

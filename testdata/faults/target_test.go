@@ -20,6 +20,7 @@ type target struct {
 	*run
 	script script
 	wg     sync.WaitGroup
+	once   sync.Once // of close
 	ln     net.Listener
 	done   chan struct{} // closed when the target closes: a script that waits ends
 
@@ -47,7 +48,7 @@ func (r *run) listen(addr string, s script) *target {
 	}
 	t := &target{run: r, script: s, ln: ln, done: make(chan struct{}), conns: make(map[net.Conn]bool)}
 	t.wg.Go(t.serve)
-	r.Cleanup(t.close)
+	r.Cleanup(t.stop)
 	return t
 }
 
@@ -77,7 +78,10 @@ func (t *target) serve() {
 	}
 }
 
-// close closes the listener and every connection, and waits for the scripts.
+// stop closes the listener and every connection, as the death of a process
+// would, and waits for the scripts.
+func (t *target) stop() { t.once.Do(t.close) }
+
 func (t *target) close() {
 	close(t.done)
 	t.ln.Close()

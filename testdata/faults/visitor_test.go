@@ -37,7 +37,11 @@ func (r *run) dial(addr string) net.Conn {
 // visit begins a visitor at addr.
 func (r *run) visit(addr, host string) *visitor {
 	r.Helper()
-	conn := r.dial(addr)
+	return r.speak(r.dial(addr), host)
+}
+
+// speak begins a visitor over a connection.
+func (r *run) speak(conn net.Conn, host string) *visitor {
 	v := &visitor{run: r, conn: conn, br: bufio.NewReader(conn), host: host}
 	v.within(patience)
 	return v
@@ -147,12 +151,17 @@ func until(r io.Reader, text string) (string, ending) {
 }
 
 // over reads to the end of the connection and tells what it was: short for a
-// FIN, reset for an RST, hung if it stayed open. It returns what came before.
+// FIN, reset for an RST, hung if nothing came for d. It returns what came
+// before.
 func (v *visitor) over(d time.Duration) (string, ending) {
-	v.conn.SetReadDeadline(time.Now().Add(d))
-	rest, err := io.ReadAll(v.br)
-	if err == nil {
-		return string(rest), short
+	var rest []byte
+	buf := make([]byte, 64<<10)
+	for {
+		v.conn.SetReadDeadline(time.Now().Add(d))
+		n, err := v.br.Read(buf)
+		rest = append(rest, buf[:n]...)
+		if err != nil {
+			return string(rest), endOf(err)
+		}
 	}
-	return string(rest), endOf(err)
 }
