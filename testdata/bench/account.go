@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // spent is what the hops of a route used during a trial.
 type spent struct {
@@ -10,7 +13,7 @@ type spent struct {
 
 // account runs do and says what it cost the hops of r.
 func account(r *route, do func() error) (spent, error) {
-	pids := append(append([]int(nil), r.front...), r.back...)
+	pids := slices.Concat(r.front, r.back, r.aside)
 	if err := forgetPeak(pids...); err != nil {
 		return spent{}, err
 	}

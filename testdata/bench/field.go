@@ -26,6 +26,7 @@ type route struct {
 	tls   endpoint // as web, in HTTP/2 over TLS; none if its addr is empty
 	front []int    // process ids of the hop that visitors meet
 	back  []int    // of the hop behind it
+	aside []int    // of what only uploads pass
 }
 
 // endpoint is where a visitor connects and the Host to ask for.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ var payload = strings.Repeat("0123456789abcde\n", 64)
 const nginxMain = `daemon off;
 %[1]spid %[2]s/pid;
 error_log stderr crit;
-worker_processes auto;
+worker_processes %[4]d;
 worker_rlimit_nofile 65536;
 events { worker_connections 8192; }
 http {
@@ -135,7 +136,7 @@ func (f *field) nginx(ctx context.Context, name, addr, config string) ([]int, er
 		user = "user root;\n" // only root may say whom workers run as
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, nginxMain, user, dir, config), 0o644); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, nginxMain, user, dir, config, runtime.NumCPU()), 0o644); err != nil {
 		return nil, err
 	}
 	p, err := rig.Start("nginx", nil, "-p", dir, "-e", "stderr", "-c", file)
@@ -146,23 +147,45 @@ func (f *field) nginx(ctx context.Context, name, addr, config string) ([]int, er
 	if err := listening(ctx, p, addr); err != nil {
 		return nil, err
 	}
-	return family(p.Pid())
+	return workers(ctx, p)
+}
+
+// workers returns the master and its workers, which it starts after it
+// listens: without them nginx would seem to take no CPU.
+func workers(ctx context.Context, p *rig.Process) ([]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		pids, err := family(p.Pid())
+		if err != nil || len(pids) > runtime.NumCPU() {
+			return pids, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("nginx has %d processes instead of a master and %d workers", len(pids), runtime.NumCPU())
+		}
+	}
 }
 
 // listening waits until addr accepts, at most 5 s.
 func listening(ctx context.Context, p *rig.Process, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			return conn.Close()
 		}
 		select {
 		case <-tick.C:
 		case <-p.Done():
-			return fmt.Errorf("nginx ended\n%s", p.Log())
+			return fmt.Errorf("what should listen at %s ended\n%s", addr, p.Log())
 		case <-ctx.Done():
-			return fmt.Errorf("nginx at %s: %w\n%s", addr, ctx.Err(), p.Log())
+			return fmt.Errorf("nothing listens at %s: %w\n%s", addr, ctx.Err(), p.Log())
 		}
 	}
 }

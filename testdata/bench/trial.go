@@ -68,7 +68,7 @@ func rows() []row {
 		row{"one upload: CPU", "upload", "cpu", "s/GB"},
 		row{"16 uploads", "16 uploads", "mbps", "MB/s"},
 		row{"16 uploads: CPU", "16 uploads", "cpu", "s/GB"},
-		row{"256 connections: peak RSS, front", "256", "front", "MiB"},
-		row{"256 connections: peak RSS, back", "256", "back", "MiB"},
+		row{"256 connections: peak RSS, relay or front", "256", "front", "MiB"},
+		row{"256 connections: peak RSS, agent or back", "256", "back", "MiB"},
 	)
 }

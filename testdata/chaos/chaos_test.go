@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 func TestLedger(t *testing.T) {
 	run := Run{
 		Seed:     env(t, "CHAOS_SEED", uint64(time.Now().UnixNano())),
-		Requests: int(env(t, "CHAOS_REQUESTS", 5000)),
+		Requests: int(env(t, "CHAOS_REQUESTS", 10_000)),
 		Visitors: 64,
 		Blows:    2,
 		Freeze:   600 * time.Millisecond,

@@ -84,7 +84,7 @@ func oddResponses() []odd {
 	}
 	return []odd{
 		status("200 "), status("200 Fine, thanks"), status("200 caf\xe9"), status("299 Odd"), status("300 Choose"),
-		status("418 I'm a teapot"), status("451 Hush"), status("502 Not share's"), status("599 Top"), status("999 Beyond"),
+		status("418 I'm a teapot"), status("451 Hush"), status("502 Not share's"), status("599 Top"),
 		reply("204", "HTTP/1.1 204 No Content\r\nETag: \"x\"\r\n\r\n"),
 		reply("304 with a length", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 500\r\n\r\n"),
 		reply("205", "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"),

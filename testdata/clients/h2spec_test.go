@@ -32,21 +32,23 @@ func TestH2Spec(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			known, total := h2specFailures(t, h2spec, test.direct, test.flags)
-			failed, ran := h2specFailures(t, h2spec, test.through, test.flags)
+			known, total := h2specFailures(t, h2spec, test.direct, "", test.flags)
+			failed, ran := h2specFailures(t, h2spec, test.through, "", test.flags)
 			if total < 100 || ran != total {
 				t.Errorf("%d cases ran, %d directly", ran, total)
 			}
-			isNew := func(f string) bool { return !slices.Contains(known, f) }
-			if slices.ContainsFunc(failed, isNew) {
-				// Some cases are won or lost by the order in which two
-				// packets come: what counts is what fails again.
-				again, _ := h2specFailures(t, h2spec, test.through, test.flags)
-				failed = slices.DeleteFunc(failed, func(f string) bool { return !slices.Contains(again, f) })
-			}
 			for _, f := range failed {
-				if isNew(f) {
-					t.Error(f)
+				// An answer may overtake the rest of a malformed request, and
+				// end a case before its point: what counts is what always fails.
+				for try := 0; !slices.Contains(known, f); try++ {
+					if try == 5 {
+						t.Error(f)
+						break
+					}
+					section, _, _ := strings.Cut(f, ": ")
+					if again, _ := h2specFailures(t, h2spec, test.through, section, test.flags); !slices.Contains(again, f) {
+						break
+					}
 				}
 			}
 			t.Logf("%d cases; failed: %d, %d directly", ran, len(failed), len(known))
@@ -54,9 +56,9 @@ func TestH2Spec(t *testing.T) {
 	}
 }
 
-// h2specFailures returns the names of the cases that failed at addr, and how
-// many were run.
-func h2specFailures(t *testing.T, h2spec, addr string, flags []string) (failed []string, ran int) {
+// h2specFailures returns the names of the cases that failed at addr, each
+// behind its section's, and how many were run: one section, or all.
+func h2specFailures(t *testing.T, h2spec, addr, section string, flags []string) (failed []string, ran int) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -64,7 +66,11 @@ func h2specFailures(t *testing.T, h2spec, addr string, flags []string) (failed [
 	}
 	file := filepath.Join(t.TempDir(), "report.xml")
 	// It ends with 1 if a case failed.
-	out, err := output(t, ".", h2spec, append(flags, "-h", host, "-p", port, "-o", "2", "-j", file)...)
+	args := append(slices.Clone(flags), "-h", host, "-p", port, "-o", "2", "-j", file)
+	if section != "" {
+		args = append(args, section)
+	}
+	out, err := output(t, ".", h2spec, args...)
 	data, missing := os.ReadFile(file)
 	if missing != nil {
 		t.Fatalf("h2spec: %v\n%s", err, out)

@@ -63,13 +63,18 @@ func (r *rawTarget) serve(conn net.Conn) {
 	}
 }
 
+// answer sets what the next requests are answered with.
+func (r *rawTarget) answer(response string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.response, r.seen = response, nil
+}
+
 // exchange sends a request to addr, at which the target answers so, and
 // returns what must pass unchanged of both messages.
 func (r *rawTarget) exchange(t *testing.T, addr, request, response string) (seen, got string) {
 	t.Helper()
-	r.mu.Lock()
-	r.response, r.seen = response, nil
-	r.mu.Unlock()
+	r.answer(response)
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

@@ -123,8 +123,8 @@ type lines struct {
 }
 
 const (
-	maxLines = 4096     // what a start is recognised by comes early
-	maxTail  = 16 << 10 // what is shown of a child that failed
+	maxLines = 4096    // what a start is recognised by comes early
+	maxTail  = 6 << 10 // what is shown of a child that failed
 )
 
 func newLines() *lines { return &lines{more: make(chan struct{})} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,17 +65,25 @@ type Agent struct {
 }
 
 // StartAgent runs `share http` with args, its state kept in the folder state,
-// and returns once it is ready.
+// and returns once it is ready. With --quiet among args it says nothing of its
+// requests, and nothing is known of Verified.
 func StartAgent(ctx context.Context, bin, state string, args ...string) (*Agent, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	args = append([]string{"http", "--json"}, args...)
+	quiet := slices.Contains(args, "--quiet")
+	if args = append([]string{"http"}, args...); !quiet {
+		args = append(args, "--json")
+	}
 	p, err := Start(bin, []string{"SHARE_STATE_DIR=" + state}, args...)
 	if err != nil {
 		return nil, err
 	}
 	a := &Agent{Process: p}
 	err = p.await(ctx, p.out, func(line []byte) bool {
+		if quiet {
+			a.URL = string(line)
+			return true
+		}
 		var event struct {
 			Event, URL string
 			Verified   bool
