@@ -82,7 +82,7 @@ func parseURL(scheme, rest string) (Address, error) {
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority = rest[:i]
 		if rest[i:] != "/" {
-			return Address{}, fmt.Errorf("a target has no path or query, visitors bring theirs: write %s://%s", scheme, authority)
+			return Address{}, fmt.Errorf("a target has no path or query, visitors bring theirs: write %.80q", scheme+"://"+authority)
 		}
 	}
 	if strings.Contains(authority, "@") {

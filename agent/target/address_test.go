@@ -86,9 +86,9 @@ func TestParseRefuses(t *testing.T) {
 		{strings.Repeat("a", 64) + ":80", "neither"},
 		{"ftp://host", "not spoken"},
 		{"tcp://host:1", "not spoken"},
-		{"http://host/path", "write http://host"},
-		{"http://host?q", "write http://host"},
-		{"http://host/#f", "write http://host"},
+		{"http://host/path", `write "http://host"`},
+		{"http://host?q", `write "http://host"`},
+		{"http://host/#f", `write "http://host"`},
 		{"https://u:p@host", "user name"},
 		{"unix:", "no socket"},
 		{"unix:/run/", "no socket"},
@@ -127,7 +127,7 @@ func TestLoopback(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"8080", "host:1", "https://h", "unix:/x", "[::1]:1", "h2c://a:1/"} {
+	for _, s := range []string{"8080", "host:1", "https://h", "unix:/x", "[::1]:1", "h2c://a:1/", "h2://\x00#"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

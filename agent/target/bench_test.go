@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -79,4 +80,53 @@ func BenchmarkSession(b *testing.B) {
 		x.End(nil)
 	})
 	benchmarkGet(b, relay, request("GET", "/", "User-Agent: bench", "Accept: */*"))
+}
+
+// BenchmarkDownload is a body of 16 MiB.
+func BenchmarkDownload(b *testing.B) {
+	const size = 16 << 20
+	reply := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n"), make([]byte, size)...)
+	s := serve(b, answers(reply))
+	r := newRig(b, s.addr, Config{})
+	b.SetBytes(size)
+	benchmarkGet(b, r.relay, request("GET", "/"))
+}
+
+// BenchmarkUpload is a body of 16 MiB.
+func BenchmarkUpload(b *testing.B) {
+	const size = 16 << 20
+	s := serve(b, func(c net.Conn) {
+		r := bufio.NewReaderSize(c, 64<<10)
+		for {
+			if _, err := head(r); err != nil {
+				return
+			}
+			if _, err := io.CopyN(io.Discard, r, size); err != nil {
+				return
+			}
+			io.WriteString(c, ok)
+		}
+	})
+	r := newRig(b, s.addr, Config{})
+	body := make([]byte, 16<<10)
+	q := request("POST", "/", "Content-Length: 16777216")
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		x, err := r.relay.Open(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		x.SendRequest(q)
+		for range size / len(body) {
+			if _, err := x.Write(body); err != nil {
+				b.Fatal(err)
+			}
+		}
+		x.End(nil)
+		if a := receive(x); a.err != nil || a.body != "ok" {
+			b.Fatal(a)
+		}
+		x.Close()
+	}
 }

@@ -1,7 +1,9 @@
 package target
 
 import (
+	"errors"
 	"io"
+	"os"
 	"strconv"
 	"time"
 
@@ -47,13 +49,9 @@ func (f *flight) carry(c *conn) {
 			c.sock.reset()
 			return
 		}
-		if len(p) > 0 {
-			if _, err := c.Write(p); err != nil {
-				f.refuse(err)
-				f.written <- false
-				return
-			}
-			f.t.pool.progress(c)
+		if len(p) > 0 && !f.write(c, p) {
+			f.written <- false
+			return
 		}
 		if !whole {
 			continue
@@ -128,19 +126,57 @@ func (f *flight) requestSent() bool {
 	return f.sent
 }
 
-// refuse notes that the target takes no more bytes, and reports whether nobody
-// reads from it any more, who would see it.
-func (f *flight) refuse(err error) (unseen bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.sendErr = err
-	return f.readEnd
+// write writes p to c, from the second goroutine, and reports whether the target
+// took it. If not, that is noted before anyone can ask.
+func (f *flight) write(c *conn, p []byte) bool {
+	for {
+		f.writing <- struct{}{}
+		n, err := c.Write(p)
+		interrupted := errors.Is(err, os.ErrDeadlineExceeded) && c.tls == nil
+		if err != nil && !interrupted {
+			f.refuse(err)
+		}
+		<-f.writing
+		if n > 0 {
+			f.t.pool.progress(c)
+		}
+		if !interrupted {
+			return err == nil
+		}
+		p = p[n:]
+	}
 }
 
-// refusal is why the target took no more of the request, nil if it did. The
-// system tells of a reset only once: behind a refusal an end is no clean one.
+// refuse notes that the target takes no more bytes.
+func (f *flight) refuse(err error) {
+	f.mu.Lock()
+	f.sendErr = err
+	f.mu.Unlock()
+}
+
+// refusal is why the target took no more of what was sent, nil if it did.
 func (f *flight) refusal() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.sendErr
 }
+
+// ended reports whether err, of a Read, is the end of all that the target meant
+// to send. The system tells of a reset only once: if a Write has met it, a Read
+// meets a plain end. So a Write under way is interrupted, to know its fate; TLS,
+// whose end cannot be mistaken, would not survive that.
+func (f *flight) ended(err error) bool {
+	if !f.c.whole(err) || f.c.tls != nil {
+		return f.c.whole(err)
+	}
+	// A closed connection takes no deadline, and no Write either.
+	_ = f.c.SetWriteDeadline(past)
+	f.writing <- struct{}{}
+	refused := f.refusal() != nil
+	_ = f.c.SetWriteDeadline(time.Time{})
+	<-f.writing
+	return !refused
+}
+
+// past is a deadline that interrupts whoever waits.
+var past = time.Unix(1, 0)

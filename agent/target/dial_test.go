@@ -19,15 +19,17 @@ import (
 	"share/tunnel"
 )
 
-// closedPort returns an address that nothing listens on.
+// closedPort returns an address that nothing listens on, nor will while the
+// test runs: it is one end of a connection.
 func closedPort(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	s := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
 }
 
 func port(addr string) string {

@@ -2,7 +2,6 @@ package target
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -56,17 +55,17 @@ type flight struct {
 	flushFn func() error
 	body    sync.WaitGroup // the second goroutine
 	written chan bool      // its end: whether the request is written; holds one
+	writing chan struct{}  // holds one while it is in a Write
 
 	mu      sync.Mutex
 	gone    bool               // guarded by mu; the exchange was given up
 	live    *conn              // guarded by mu; what to reset then
 	cancel  context.CancelFunc // guarded by mu; or what to cancel
 	sendErr error              // guarded by mu; why the target took no more
-	readEnd bool               // guarded by mu; an upgraded target has ended its half
 }
 
 func newFlight(t *Target) *flight {
-	f := &flight{t: t, written: make(chan bool, 1)}
+	f := &flight{t: t, written: make(chan bool, 1), writing: make(chan struct{}, 1)}
 	f.buf = f.small[:]
 	f.abortFn = f.abort
 	f.flushFn = f.flush
@@ -91,7 +90,7 @@ func (f *flight) release() {
 	default:
 	}
 	f.mu.Lock()
-	f.gone, f.live, f.cancel, f.sendErr, f.readEnd = false, nil, nil, nil, false
+	f.gone, f.live, f.cancel, f.sendErr = false, nil, nil, nil
 	f.mu.Unlock()
 }
 
@@ -218,7 +217,7 @@ func (f *flight) adopt(c *conn) *tunnel.Failure {
 	f.c = nil
 	if !f.t.pool.add(c) {
 		c.Close()
-		return f.t.fail(tunnel.Draining, errors.New("the agent is stopping"))
+		return f.t.fail(tunnel.Draining, errStopping)
 	}
 	f.c = c
 	f.attach(c)

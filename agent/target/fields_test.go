@@ -45,3 +45,29 @@ func TestScrubProxyStatus(t *testing.T) {
 		}
 	}
 }
+
+// What is left bears no name of share's, and would be left as it is.
+func FuzzScrubProxyStatus(f *testing.F) {
+	for _, s := range []string{`cdn; d="a, b", share-agent`, `"share-relay"`, `a, "`, `x;y="\""`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := scrubProxyStatus([]byte(s))
+		if got == nil {
+			return
+		}
+		if len(got) > 2*len(s)+1 {
+			t.Errorf("%q grew to %q", s, got)
+		}
+		if again := scrubProxyStatus(got); string(again) != string(got) {
+			t.Errorf("%q: %q, then %q", s, got, again)
+		}
+		for rest := got; rest != nil; {
+			var member []byte
+			var ok bool
+			if member, rest, ok = cutMember(rest); !ok || isShareMember(member) {
+				t.Fatalf("%q: %q keeps %q", s, got, member)
+			}
+		}
+	})
+}

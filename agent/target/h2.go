@@ -2,13 +2,8 @@ package target
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"net/url"
 	"sync"
 	"time"
 
@@ -32,10 +27,13 @@ type h2Target struct {
 	transport *http.Transport
 	scheme    string // as net/http calls it
 	authority string
+
+	mu   sync.Mutex
+	live map[*h2Flight]bool // guarded by mu; nil once closed
 }
 
 func newH2Target(t *Target) *h2Target {
-	h := &h2Target{t: t, scheme: "http", authority: t.cfg.Address.hostPort()}
+	h := &h2Target{t: t, scheme: "http", authority: t.cfg.Address.hostPort(), live: make(map[*h2Flight]bool)}
 	protocols := new(http.Protocols)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c := t.takeSpare()
@@ -67,233 +65,37 @@ func newH2Target(t *Target) *h2Target {
 	return h
 }
 
-func (h *h2Target) close() { h.transport.CloseIdleConnections() }
-
-// interim is a 1xx response on its way from the connection's reader, which must
-// not wait, to the exchange's goroutine.
-type interim struct {
-	status int
-	header http.Header
+// close resets the streams under way and closes the connections.
+func (h *h2Target) close() {
+	h.mu.Lock()
+	live := h.live
+	h.live = nil
+	h.mu.Unlock()
+	for f := range live {
+		f.cancel(h.t.fail(tunnel.Draining, errStopping))
+	}
+	h.transport.CloseIdleConnections()
 }
 
-// result is what a round trip gave.
-type result struct {
-	resp *http.Response
-	err  error
-}
-
-// serve is Target.Serve.
-func (h *h2Target) serve(x *tunnel.Exchange) (int, *tunnel.Failure) {
-	// The exchange has no context: its end arrives at OnAbort.
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	x.OnAbort(func(f *tunnel.Failure) { cancel(f) })
-	f := &h2Flight{h2Target: h, x: x, cancel: cancel, interims: make(chan interim, maxInterim)}
-	if x.Request().ContentLength != 0 {
-		f.body = newH2Body(x)
-		defer f.body.end()
+// enter notes a flight that close ends; leave undoes it.
+func (h *h2Target) enter(f *h2Flight) {
+	h.mu.Lock()
+	closed := h.live == nil
+	if !closed {
+		h.live[f] = true
 	}
-	failure := f.run(ctx)
-	cancel(nil) // ends the stream, and with it all use of the body
-	if failure == nil {
-		return f.status, nil
-	}
-	if err := x.Err(); err != nil {
-		return f.status, tunnel.AsFailure(err)
-	}
-	if x.HeadSent() {
-		failure.AfterHead = true
-		x.Abort(failure)
-		return f.status, failure
-	}
-	if err := h.t.answer(x, failure, f.body != nil && !f.body.whole()); err != nil {
-		return f.status, tunnel.AsFailure(err)
-	}
-	return failure.Cause.Status(), failure
-}
-
-// An h2Flight carries one exchange.
-type h2Flight struct {
-	*h2Target
-	x        *tunnel.Exchange
-	body     *h2Body // nil if the request has none
-	cancel   context.CancelCauseFunc
-	interims chan interim
-	status   int
-
-	mu   sync.Mutex
-	conn net.Conn // guarded by mu; what the request went out on last
-}
-
-// run carries the exchange. Its failure has not been passed on.
-func (f *h2Flight) run(ctx context.Context) *tunnel.Failure {
-	req, failure := f.request(ctx)
-	if failure != nil {
-		return failure
-	}
-	results := make(chan result, 1)
-	var trip sync.WaitGroup
-	trip.Go(func() {
-		resp, err := f.transport.RoundTrip(req)
-		results <- result{resp, err}
-	})
-	defer trip.Wait()
-	resp, failure := f.await(ctx, results)
-	if failure != nil {
-		f.cancel(failure)
-		return failure
-	}
-	defer resp.Body.Close()
-	f.t.health.alive()
-	return f.respond(ctx, resp)
-}
-
-// request makes the request that net/http sends.
-func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure) {
-	r := f.x.Request()
-	if !isRequestLine(r) {
-		return nil, f.t.fail(tunnel.RequestBad, errLines)
-	}
-	host := string(r.Header.Get("Host"))
-	if host == "" {
-		host = string(r.Authority)
-	}
-	if f.t.host != "" {
-		host = f.t.host
-	}
-	req := &http.Request{
-		Method:        string(r.Method),
-		URL:           &url.URL{Scheme: f.scheme, Host: f.authority, Opaque: string(r.Target)},
-		Host:          host,
-		Header:        requestHeader(r),
-		ContentLength: r.ContentLength,
-		Trailer:       announced(r.Header),
-	}
-	if req.URL.Opaque[0] == '/' && len(req.URL.Opaque) > 1 && req.URL.Opaque[1] == '/' {
-		// net/http takes "//x" for an authority, and removes one that is Host.
-		req.URL.Opaque = "//" + host + req.URL.Opaque
-	}
-	if f.body != nil {
-		f.body.trailer = req.Trailer
-		req.Body = f.body
-	}
-	return req.WithContext(f.trace(ctx, repeatable(r))), nil
-}
-
-// trace passes 1xx responses on, and sees that a request which may have arrived
-// is not sent again: net/http would, without a body, after a reset stream.
-func (f *h2Flight) trace(ctx context.Context, repeatable bool) context.Context {
-	wrote := false // guarded by f.mu
-	informed := 0  // the connection's reader alone counts
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			wrote = true
-		},
-		GotConn: func(info httptrace.GotConnInfo) {
-			f.mu.Lock()
-			f.conn = info.Conn
-			again := wrote && !repeatable
-			f.mu.Unlock()
-			if again {
-				f.cancel(f.t.fail(tunnel.TargetClosed, errAgain))
-			}
-		},
-		Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
-			if informed++; informed > maxInterim {
-				f.cancel(f.t.fail(tunnel.TargetBadResponse, errInterim))
-				return errInterim
-			}
-			f.interims <- interim{status, http.Header(header)} // has room for all
-			return nil
-		},
-	})
-}
-
-// await waits for the final response, and passes interim ones on.
-func (f *h2Flight) await(ctx context.Context, results <-chan result) (*http.Response, *tunnel.Failure) {
-	limit := f.t.cfg.headerTimeout()
-	began := time.Now()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		select {
-		case in := <-f.interims:
-			if err := f.sendHead(in.status, in.header, 0); err != nil {
-				return nil, tunnel.AsFailure(err)
-			}
-		case r := <-results:
-			for len(f.interims) > 0 {
-				in := <-f.interims
-				if err := f.sendHead(in.status, in.header, 0); err != nil {
-					r.err = err
-				}
-			}
-			if r.err != nil {
-				return nil, f.failure(ctx, r.err, false)
-			}
-			return r.resp, nil
-		case <-timer.C:
-			if f.body != nil {
-				began = f.body.taken(began)
-			}
-			left := limit - time.Since(began)
-			if left <= 0 {
-				return nil, f.t.fail(tunnel.TargetTimeout, fmt.Errorf("no response head within %v", limit))
-			}
-			timer.Reset(left)
-		}
+	h.mu.Unlock()
+	if closed {
+		f.cancel(h.t.fail(tunnel.Draining, errStopping))
 	}
 }
 
-// respond carries the response to the visitor.
-func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Failure {
-	length := resp.ContentLength
-	if resp.StatusCode == 204 || resp.StatusCode == 304 || resp.Request.Method == http.MethodHead {
-		length = 0
+func (h *h2Target) leave(f *h2Flight) {
+	h.mu.Lock()
+	delete(h.live, f)
+	closed := h.live == nil
+	h.mu.Unlock()
+	if closed {
+		h.transport.CloseIdleConnections()
 	}
-	if n := headSize(resp.Header); n > maxHeadSize {
-		return f.t.fail(tunnel.TargetHeadTooLarge, fmt.Errorf("head of %d bytes", n))
-	}
-	if err := f.sendHead(resp.StatusCode, withTrailer(resp), length); err != nil {
-		return tunnel.AsFailure(err)
-	}
-	f.status = resp.StatusCode
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
-	for {
-		// A Read may wait, so nothing is held back behind it.
-		if err := f.x.Flush(); err != nil {
-			return tunnel.AsFailure(err)
-		}
-		n, err := resp.Body.Read(buf[:])
-		if _, err := f.x.Write(buf[:n]); err != nil {
-			return tunnel.AsFailure(err)
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return f.failure(ctx, err, true)
-		}
-	}
-	if f.body != nil && !f.body.whole() {
-		if err := f.x.Stop(); err != nil {
-			return tunnel.AsFailure(err)
-		}
-	}
-	if err := f.x.End(trailerFields(resp.Trailer)); err != nil {
-		return tunnel.AsFailure(err)
-	}
-	return nil
-}
-
-func (f *h2Flight) sendHead(status int, h http.Header, length int64) error {
-	return f.x.SendResponse(&tunnel.Response{
-		Status:        status,
-		Reason:        []byte(http.StatusText(status)),
-		ContentLength: length,
-		Header:        responseFields(h, status),
-	})
 }

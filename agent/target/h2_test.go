@@ -378,3 +378,19 @@ func TestH2Spare(t *testing.T) {
 	srv.Close()
 	<-done
 }
+
+// Close ends what is under way.
+func TestH2CloseCuts(t *testing.T) {
+	began := make(chan bool, 1)
+	addr := serveH2(t, nil, func(w http.ResponseWriter, q *http.Request) {
+		began <- true
+		<-q.Context().Done()
+	})
+	r := newRig(t, "h2c://"+addr, Config{})
+	done := make(chan *answer, 1)
+	go func() { done <- r.get("/") }() // done is read below
+	<-began
+	r.target.Close()
+	failed(t, <-done, tunnel.Draining)
+	failed(t, r.get("/"), tunnel.Draining)
+}

@@ -76,12 +76,15 @@ func h2Cause(err error, conn net.Conn) tunnel.Cause {
 func ended(conn net.Conn) bool {
 	switch c := conn.(type) {
 	case *h2cConn:
-		return c.ended.Load() && !c.garbage.Load()
+		return c.isEnded() && !c.garbage.Load()
 	case *tls.Conn:
-		return c.NetConn().(*socket).ended.Load()
+		s, ok := c.NetConn().(*socket)
+		return ok && s.isEnded()
 	}
 	return false
 }
+
+func (s *socket) isEnded() bool { return s.ended.Load() || s.refused.Load() }
 
 // settings is the type of the frame that a server begins with (RFC 9113 3.4);
 // it is the fourth byte that comes.

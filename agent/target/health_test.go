@@ -261,12 +261,16 @@ func TestHoldEndsWithVisitor(t *testing.T) {
 
 // A target that comes back is found by the next request, even without Run.
 func TestComesBack(t *testing.T) {
-	addr := closedPort(t)
-	r := newRig(t, addr, Config{})
-	failed(t, r.get("/"), tunnel.TargetRefused)
-	ln, err := net.Listen("tcp", addr)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	r := newRig(t, addr, Config{})
+	failed(t, r.get("/"), tunnel.TargetRefused)
+	if ln, err = net.Listen("tcp", addr); err != nil {
+		t.Skipf("the port was taken: %v", err)
 	}
 	var n atomic.Int32
 	serveOn(t, ln, func(c net.Conn) { n.Add(1); replies(ok)(c) })
@@ -291,4 +295,18 @@ func TestCloseCuts(t *testing.T) {
 	r.target.Close()
 	failed(t, <-done, tunnel.TargetClosed)
 	failed(t, r.get("/"), tunnel.Draining)
+}
+
+// So does Close, whatever the target speaks.
+func TestHoldEndsWithClose(t *testing.T) {
+	for _, scheme := range []string{"http", "h2c"} {
+		r := newRig(t, scheme+"://"+closedPort(t), Config{Hold: time.Hour})
+		done := make(chan *answer, 1)
+		go func() { done <- r.get("/") }() // done is read below
+		for r.target.health.held.Load() == 0 {
+			<-time.After(time.Millisecond)
+		}
+		r.target.Close()
+		failed(t, <-done, tunnel.Draining)
+	}
 }

@@ -2,9 +2,12 @@ package target
 
 import (
 	"context"
+	"errors"
 
 	"share/tunnel"
 )
+
+var errStopping = errors.New("the agent is stopping")
 
 // dial connects to the target and notes how that went. The failure's detail
 // says when the target was last seen up.
@@ -41,6 +44,8 @@ func (t *Target) reach(ctx context.Context) (*conn, *tunnel.Failure) {
 				f = tunnel.Fail(tunnel.VisitorGone, context.Cause(ctx))
 			}
 			return nil, f
+		case <-t.closed:
+			return nil, t.fail(tunnel.Draining, errStopping)
 		}
 		if c := t.takeSpare(); c != nil {
 			return c, nil

@@ -60,7 +60,12 @@ func (f *flight) noHead(err error, some bool) *tunnel.Failure {
 	if f.c.waiting.Load() == overdue {
 		return f.overdue()
 	}
-	return f.t.fail(readCause(err, some), f.c.endRead(err))
+	cause := readCause(err, some)
+	err = f.c.endRead(err)
+	if cause == tunnel.TargetClosed && f.c.reused && !f.repeatable() {
+		err = fmt.Errorf("%w; the request may have arrived and is not sent again", err)
+	}
+	return f.t.fail(cause, err)
 }
 
 func (f *flight) overdue() *tunnel.Failure {
@@ -159,7 +164,7 @@ func (f *flight) relay() *tunnel.Failure {
 			}
 		}
 		if err := f.fill(); err != nil {
-			if f.resp.CloseDelimited && f.c.whole(err) && f.refusal() == nil {
+			if f.resp.CloseDelimited && f.ended(err) {
 				return nil
 			}
 			return f.cut(err, passed)

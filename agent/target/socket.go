@@ -29,6 +29,8 @@ type socket struct {
 	// ended is set once a Read has met the peer's end of the connection, clean
 	// or not.
 	ended atomic.Bool
+	// refused is set once the peer has taken no more of a Write.
+	refused atomic.Bool
 
 	raw    syscall.RawConn // nil if reads cannot be tried
 	try    func(fd uintptr) bool
@@ -95,10 +97,24 @@ func (s *socket) poll(p []byte) (int, error) {
 }
 
 func (s *socket) note(n int, err error) (int, error) {
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+	if isPeers(err) {
 		s.ended.Store(true)
 	}
 	return n, err
+}
+
+// Write writes to the connection.
+func (s *socket) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	if isPeers(err) {
+		s.refused.Store(true)
+	}
+	return n, err
+}
+
+// isPeers reports whether the peer, not this side, made a call fail.
+func isPeers(err error) bool {
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
 }
 
 // reset closes the connection at once so that the peer cannot take what it has

@@ -103,6 +103,9 @@ type Target struct {
 	// accepts only one is not robbed of it.
 	spare   atomic.Pointer[conn]
 	flights sync.Pool
+
+	once   sync.Once     // guards closing closed
+	closed chan struct{} // closed by Close
 }
 
 // New returns a Target that nothing is connected to yet.
@@ -124,6 +127,7 @@ func New(cfg Config) (*Target, error) {
 		host:   cfg.host(),
 		dialer: newDialer(&cfg),
 		pool:   newPool(cfg.headerTimeout()),
+		closed: make(chan struct{}),
 	}
 	t.health.init()
 	t.flights.New = func() any { return newFlight(t) }
@@ -164,6 +168,7 @@ func (t *Target) Health() Health { return t.health.get() }
 // Close closes all connections to the target; exchanges under way are cut. Run
 // has returned before.
 func (t *Target) Close() {
+	t.once.Do(func() { close(t.closed) })
 	t.pool.close()
 	if t.h2 != nil {
 		t.h2.close()

@@ -1,15 +1,12 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
 	"share/tunnel"
 	"share/tunnel/http1"
 )
-
-var errReset = errors.New("the target reset the connection")
 
 // switchProtocols passes a 101 on, if it was asked for, and then bytes both
 // ways until both sides have ended (RFC 9110 7.8). Each side's end stays that
@@ -32,6 +29,10 @@ func (f *flight) switchProtocols() *tunnel.Failure {
 	if err := f.x.Err(); err != nil {
 		return tunnel.AsFailure(err)
 	}
+	if err := f.refusal(); err != nil {
+		// It has ended its half before: now it takes no more of the other.
+		return f.t.fail(tunnel.TargetIncomplete, err)
+	}
 	f.detach()
 	f.c = nil
 	f.t.pool.drop(c)
@@ -49,7 +50,7 @@ func (f *flight) downstream() *tunnel.Failure {
 			passed += int64(f.w - f.r)
 		}
 		if err := f.fill(); err != nil {
-			if !f.c.whole(err) || !f.endRead() {
+			if !f.ended(err) {
 				return f.cut(err, passed)
 			}
 			if err := f.x.End(nil); err != nil {
@@ -74,22 +75,8 @@ func (f *flight) upstream(c *conn) {
 			c.sock.reset()
 			return
 		}
-		if _, err := c.Write(p); err != nil {
-			if f.refuse(err) {
-				failure := f.t.fail(tunnel.TargetIncomplete, errReset)
-				failure.AfterHead = true
-				f.x.Abort(failure)
-			}
+		if !f.write(c, p) {
 			return
 		}
 	}
-}
-
-// endRead notes that an upgraded target has ended its half, and reports whether
-// that is a clean end: not if it takes no more bytes.
-func (f *flight) endRead() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.readEnd = f.sendErr == nil
-	return f.readEnd
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"share/tunnel"
 )
@@ -135,6 +136,32 @@ func TestUpgradeReset(t *testing.T) {
 			t.Errorf("Serve returned %+v", o)
 		}
 		x.Close()
+	}
+}
+
+// A target that is gone for good takes no more bytes, and the visitor learns it.
+func TestUpgradeTargetGone(t *testing.T) {
+	s := serve(t, func(c net.Conn) {
+		head(bufio.NewReader(c))
+		io.WriteString(c, switching+"bye")
+	})
+	r := newRig(t, s.addr, Config{})
+	x := upgraded(t, r)
+	defer x.Close()
+	a := &answer{}
+	if receiveBody(x, a); a.err != nil || a.body != "bye" {
+		t.Fatalf("%+v", a)
+	}
+	for began := time.Now(); ; {
+		if _, err := io.WriteString(x, strings.Repeat("x", 10_000)); err != nil || x.Flush() != nil {
+			break
+		}
+		if time.Since(began) > limit {
+			t.Fatal("bytes go nowhere without an error")
+		}
+	}
+	if o := r.next(); o.failure == nil || o.failure.Cause != tunnel.TargetIncomplete {
+		t.Errorf("Serve returned %+v", o)
 	}
 }
 
