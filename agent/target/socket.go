@@ -121,9 +121,19 @@ func isPeers(err error) bool {
 // received for whole: with a RST where there is one. It may be called from any
 // goroutine, and wakes those that use the socket.
 func (s *socket) reset() {
+	s.brittle(true)
+	s.Conn.Close()
+}
+
+// brittle makes the connection's end a RST, even where the process is killed,
+// as long as its FIN would be taken for the end of what is sent.
+func (s *socket) brittle(on bool) {
+	linger := -1
+	if on {
+		linger = 0
+	}
 	if c, ok := s.Conn.(interface{ SetLinger(sec int) error }); ok {
 		// An error means that the connection is closed already.
-		_ = c.SetLinger(0)
+		_ = c.SetLinger(linger)
 	}
-	s.Conn.Close()
 }

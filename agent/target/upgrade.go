@@ -20,6 +20,7 @@ func (f *flight) switchProtocols() *tunnel.Failure {
 	}
 	f.status = 101
 	c := f.c
+	c.sock.brittle(true)
 	f.body.Go(func() { f.upstream(c) }) // serve waits for it
 	c.sock.onWait = f.flushFn
 	if failure := f.downstream(); failure != nil {
@@ -36,6 +37,7 @@ func (f *flight) switchProtocols() *tunnel.Failure {
 	f.detach()
 	f.c = nil
 	f.t.pool.drop(c)
+	c.sock.brittle(false)
 	c.Close()
 	return nil
 }

@@ -69,6 +69,19 @@ func upgrades() []fault {
 			}
 			t.wantSince(begun, 2*time.Second)
 		}},
+		{"X649", "raw upgrade and the agent SIGKILLed: the target sees an RST", func(r *run) {
+			ends := make(chan ending, 1)
+			t := r.open(setup{script: upgrade("raw/1", func(c *conn) {
+				until(c.br, "ping")
+				c.say("ping")
+				ends <- c.gone(10 * time.Second)
+			})})
+			t.upgraded("raw/1")
+			t.proc.kill()
+			if end := <-ends; end != reset {
+				t.Errorf("the target saw the end %v, want an RST", end)
+			}
+		}},
 		{"X652", "half-closed by the visitor", func(r *run) {
 			t := r.open(setup{script: upgrade("raw/1", func(c *conn) {
 				until(c.br, "ping")
