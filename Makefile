@@ -26,8 +26,8 @@ NEEDS = curl:curl git:git litmus:litmus
 test: needs
 	@failed=0; \
 	$(GO) test ./... || failed=1; \
-	$(GO) test -p 1 -timeout 15m $(SUITES) || failed=1; \
-	$(GO) -C testdata/clients test -mod=mod -timeout 10m ./... || failed=1; \
+	$(GO) test -count=1 -p 1 -timeout 15m $(SUITES) || failed=1; \
+	$(GO) -C testdata/clients test -count=1 -mod=mod -timeout 10m ./... || failed=1; \
 	exit $$failed
 
 # Without a program, the tests that need it are skipped, and said so here; in

@@ -96,6 +96,7 @@ func targetConnect() []fault {
 			}
 		}},
 		{"A46", "502 before the body was read", unreadBody},
+		{"X08", "502 before the body was sent", unsentBody},
 		{"A47", "second request after a 502", secondAfterFailure},
 		{"X07", "hold waits for a target that comes back", func(r *run) {
 			addr := r.free()
@@ -152,6 +153,22 @@ func unreadBody(r *run) {
 	}
 	if lines := t.relay.log.with(`"`+t.setup.name+`"`, "/smuggled"); len(lines) > 0 {
 		t.Errorf("the body was taken for requests: %q", lines[0])
+	}
+}
+
+// unsentBody sends its body, which looks like a request, after the answer.
+func unsentBody(r *run) {
+	t := r.open(setup{addr: r.free()})
+	v := t.visit()
+	inner := strings.ReplaceAll("GET /smuggled HTTP/1.1\r\nHost: HOST\r\n\r\n", "HOST", v.host)
+	v.send("POST /first HTTP/1.1\r\nHost: HOST\r\nContent-Length: " + strconv.Itoa(len(inner)) + "\r\n\r\n")
+	t.wantFailure(v.answer("POST"), "target_refused")
+	v.send(inner)
+	if rest, end := v.over(2 * time.Second); rest != "" || end == hung {
+		t.Errorf("after the failure came %q, %v; want the end of the connection", rest, end)
+	}
+	if lines := t.relay.log.with(`"`+t.setup.name+`"`, "/smuggled"); len(lines) > 0 {
+		t.Errorf("the body was taken for a request: %q", lines[0])
 	}
 }
 

@@ -9,10 +9,10 @@ import (
 func linkReturns() []fault {
 	return []fault{
 		{"C01", "unknown tunnel name", func(r *run) {
-			relay := r.sharedRelay()
-			host := r.name + "-nobody.localhost:" + relay.port()
-			r.wantError(r.ask(relay.addr, host, request{}), "unknown_name")
-			r.wantError(r.ask(relay.addr, host, request{proto: "h2"}), "unknown_name")
+			t := r.open(setup{script: reply(ok)}) // whose answer it must not be
+			host := r.name + "-nobody.localhost:" + t.relay.port()
+			r.wantError(r.ask(t.relay.addr, host, request{}), "unknown_name")
+			r.wantError(r.ask(t.relay.addr, host, request{proto: "h2"}), "unknown_name")
 		}},
 		{"C02", "agent SIGKILLed then a request", func(r *run) {
 			t := r.open(setup{script: reply(ok)})

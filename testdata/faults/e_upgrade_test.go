@@ -69,7 +69,7 @@ func upgrades() []fault {
 			}
 			t.wantSince(begun, 2*time.Second)
 		}},
-		{"X649", "raw upgrade and the agent SIGKILLed: the target sees an RST", func(r *run) {
+		{"X666", "raw upgrade and the agent SIGKILLed: the target sees an RST", func(r *run) {
 			ends := make(chan ending, 1)
 			t := r.open(setup{script: upgrade("raw/1", func(c *conn) {
 				until(c.br, "ping")

@@ -45,7 +45,7 @@ func faults() []fault {
 	var all []fault
 	for _, group := range [][]fault{
 		linkSilenced(), relayStops(), underLoad(), visitorsSlow(), visitorsMany(), // these take longest
-		linkReturns(), agentStops(),
+		linkReturns(), linkLostInformed(), readyFalse(), agentStops(),
 		targetSilent(), targetConnect(), targetHead(), targetPool(), targetUploads(), failurePages(),
 		cutBodies(), cutLink(), wholeBodies(), cutStreams(),
 		uploads(), visitorsLeave(), smuggled(), smuggledBodies(), smuggledH2(), pipelined(),

@@ -6,18 +6,38 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// freeze stops the process as it stands; it goes on after thaw.
+// freeze stops the process as it stands; it goes on after thaw. A thread that
+// runs just now may still answer something before it sees the signal, so
+// freeze waits until all stand still.
 func (p *process) freeze(r *run) {
 	r.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		r.Fatalf("freeze: %v", err)
 	}
+	if !eventually(patience, p.frozen) {
+		r.Fatal("freeze: the process goes on")
+	}
+}
+
+// frozen reports whether no thread of the process runs; it is true where that
+// is not told.
+func (p *process) frozen() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid)) // the pattern is well formed
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		_, state, _ := strings.Cut(string(stat), ") ")
+		if err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *process) thaw() { p.cmd.Process.Signal(syscall.SIGCONT) }
