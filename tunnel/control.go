@@ -21,6 +21,9 @@ const (
 	pingBurst = 100
 )
 
+// errControlUnread is why a lane ended whose peer takes no messages.
+var errControlUnread = errors.New("peer does not read its control stream")
+
 // A control is the control stream of a lane. Sending never blocks: frames are
 // gathered and written by a goroutine that lives while there are any.
 type control struct {
@@ -46,8 +49,8 @@ func (c *control) send(add func([]byte) ([]byte, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) > controlPending {
-		c.lane.spawn(func() { c.lane.close(errors.New("peer does not read its control stream")) })
-		return ErrClosed
+		c.lane.spawn(func() { c.lane.close(errControlUnread) })
+		return errControlUnread
 	}
 	p, err := add(c.pending)
 	if err != nil {
@@ -79,7 +82,7 @@ func (c *control) flush() {
 		for len(batch) > 0 {
 			n, err := c.stream.Write(batch[:min(len(batch), maxChunk)])
 			if err != nil {
-				c.lane.close(c.lane.linkError(err))
+				c.lane.fail(c.lane.linkError(err))
 				c.fail()
 				return
 			}
@@ -186,6 +189,9 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 		return nil
 	}
 	m, err := decodeMessage(typ, payload)
+	if refusal, ok := errors.AsType[*BindError](err); ok {
+		return c.message(refusal)
+	}
 	if err != nil {
 		return err
 	}
@@ -195,7 +201,7 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 		}
 		return fmt.Errorf("unknown control frame %d", typ)
 	}
-	return c.lane.session.deliver(m)
+	return c.lane.session.deliver(c.lane, m)
 }
 
 func (c *control) allowPing() error {

@@ -50,6 +50,9 @@ type Exchange struct {
 	seq     uint32         // guarded by mu
 	early   reset          // guarded by mu; a RESET that came before its REQ
 	failure *Failure       // guarded by mu; why the exchange failed
+	closed  bool           // guarded by mu; the opener is done, and may open it again
+	over    bool           // guarded by mu; the agent's END is under way
+	aborted bool           // guarded by mu; the failure is of this end's making
 	onAbort func(*Failure) // guarded by mu
 
 	stopped  atomic.Bool // the agent sent STOP, or received our own
@@ -68,11 +71,15 @@ func newExchange(l *lane, stream *yamux.Stream) *Exchange {
 func (x *Exchange) begin() {
 	x.mu.Lock()
 	x.seq++
+	x.closed = false
 	x.mu.Unlock()
 	x.restart()
 }
 
 func (x *Exchange) restart() {
+	x.mu.Lock()
+	x.over = false
+	x.mu.Unlock()
 	x.in.reset()
 	x.out.reset()
 	x.stopped.Store(false)
@@ -136,7 +143,7 @@ func (x *Exchange) unread() bool {
 func (x *Exchange) Close() {
 	ended := x.in.ended.Load()
 	clean := ended && x.out.done() && !x.stopped.Load() && !x.upgraded.Load() && x.in.empty() &&
-		x.failed() == nil && x.carried.Load() < reuseLimit
+		x.carried.Load() < reuseLimit && x.shut()
 	if !ended && x.failed() == nil {
 		x.Abort(Fail(VisitorGone, nil))
 	}
@@ -144,12 +151,22 @@ func (x *Exchange) Close() {
 	x.lane.live.Add(-1)
 	x.lane.session.leave()
 	x.in.release()
+	x.in.trim()
 	x.out.release()
 	if clean {
 		x.lane.park(x)
 	} else {
 		x.lane.discard(x)
 	}
+}
+
+// shut lets no failure reach the exchange until it is opened again: a RESET
+// that comes late means what has ended. It reports whether none came before.
+func (x *Exchange) shut() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closed = x.failure == nil
+	return x.closed
 }
 
 // count notes bytes that went over the stream.
@@ -242,8 +259,8 @@ func (x *Exchange) OnAbort(fn func(*Failure)) {
 	f := x.failure
 	x.onAbort = fn
 	x.mu.Unlock()
-	if f != nil && fn != nil {
-		fn(f)
+	if f != nil {
+		x.call(f)
 	}
 }
 
@@ -252,27 +269,44 @@ func (x *Exchange) OnAbort(fn func(*Failure)) {
 // them.
 func (x *Exchange) Abort(f *Failure) { x.abort(f) }
 
-// abort is Abort, and reports whether the exchange had not failed before.
+// abort is Abort, and reports whether the exchange could still fail.
 func (x *Exchange) abort(f *Failure) bool {
-	if !x.set(f) {
+	x.mu.Lock()
+	if x.failure != nil || x.closed || x.over {
+		x.mu.Unlock()
 		return false
 	}
-	defer x.wake()
-	if x.lane.session.agent && x.out.fail(f) {
-		return true
-	}
-	x.mu.Lock()
+	x.failure, x.aborted = f, true
 	seq := x.seq
 	x.mu.Unlock()
-	x.lane.control.reset(reset{x.stream.StreamID(), seq, f})
+	if !x.lane.session.agent || !x.out.fail(f) {
+		x.lane.control.reset(reset{x.stream.StreamID(), seq, f})
+	}
+	x.wake()
 	return true
+}
+
+// conclude is the agent's last chance to abort: its answer, which the relay may
+// take for whole, is about to end. It returns the failure that came before.
+func (x *Exchange) conclude() *Failure {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = x.failure == nil && x.lane.session.agent && !x.upgraded.Load()
+	return x.failure
+}
+
+// tells reports whether this end told the other of the failure.
+func (x *Exchange) tells() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.aborted
 }
 
 // set records the first failure; false if there was one.
 func (x *Exchange) set(f *Failure) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.failure != nil {
+	if x.failure != nil || x.closed {
 		return false
 	}
 	x.failure = f
@@ -315,12 +349,14 @@ func (x *Exchange) lost(cause error) {
 	}
 }
 
+// broken is a failure that the peer or the lane brings. A reader may have seen
+// its consequence before, and set another.
 func (x *Exchange) broken(f *Failure) {
-	if !x.set(f) {
-		return
+	x.set(f)
+	if f := x.failed(); f != nil {
+		x.wake()
+		x.call(f)
 	}
-	x.wake()
-	x.call(f)
 }
 
 // abandon is Abort for an exchange that another goroutine serves.
@@ -334,6 +370,7 @@ func (x *Exchange) abandon(f *Failure) {
 func (x *Exchange) call(f *Failure) {
 	x.mu.Lock()
 	fn := x.onAbort
+	x.onAbort = nil
 	x.mu.Unlock()
 	if fn != nil {
 		fn(f)
@@ -348,21 +385,31 @@ func (x *Exchange) streamError(err error) *Failure {
 	if x.stopped.Load() && errors.Is(err, yamux.ErrTimeout) {
 		return Fail(VisitorIncomplete, ErrStopped)
 	}
-	detail := "the stream ended without END"
-	if !errors.Is(err, io.EOF) {
-		detail = "the stream was cut"
+	f := &Failure{Cause: LinkLost, Detail: "the stream was cut"}
+	switch {
+	case x.lane.mux.IsClosed():
+		f.Detail = x.lane.cause().Error()
+	case errors.Is(err, io.EOF) && x.lane.session.agent:
+		// The relay has left, and its RESET is still to be read.
+		f = &Failure{Cause: VisitorGone, Detail: "the relay gave the exchange up"}
+	case errors.Is(err, io.EOF):
+		f.Detail = "the stream ended without END"
 	}
-	if x.lane.mux.IsClosed() {
-		detail = x.lane.cause().Error()
-	}
-	f := &Failure{Cause: LinkLost, Detail: detail}
 	x.set(f)
-	return x.failed()
+	return x.or(f)
 }
 
 // violation is what the peer must not do; it is told.
 func (x *Exchange) violation(format string, args ...any) *Failure {
 	f := &Failure{Cause: Protocol, Detail: fmt.Sprintf(format, args...)}
-	x.Abort(f)
-	return x.failed()
+	x.abort(f)
+	return x.or(f)
+}
+
+// or returns the exchange's failure, f if it has none.
+func (x *Exchange) or(f *Failure) *Failure {
+	if known := x.failed(); known != nil {
+		return known
+	}
+	return f
 }

@@ -164,7 +164,7 @@ func appendReset(b []byte, r reset) []byte {
 }
 
 // clip bounds a detail to what a frame may carry.
-func clip(s string) string { return s[:min(len(s), maxDetail)] }
+func clip[T string | []byte](s T) T { return s[:min(len(s), maxDetail)] }
 
 // A decoder takes a payload apart. The first thing missing makes err sticky;
 // what it returns aliases the payload.
@@ -227,6 +227,15 @@ func (d *decoder) uvarint(limit uint64) uint64 {
 
 func (d *decoder) string() []byte {
 	return d.take(int(d.uvarint(uint64(len(d.b)))))
+}
+
+// cause reads why an exchange failed, which no failure leaves open.
+func (d *decoder) cause() Cause {
+	c := Cause(d.uint16())
+	if d.err == nil && c == CauseNone {
+		d.err = errors.New("no cause")
+	}
+	return c
 }
 
 // length reads a body's length, sent as one more so that 0 is unknown.
@@ -296,18 +305,18 @@ func decodeTrailers(p []byte, h Header) (Header, error) {
 
 func decodeError(p []byte) (*Failure, error) {
 	d := decoder{b: p}
-	f := &Failure{Cause: Cause(d.uint16())}
+	f := &Failure{Cause: d.cause()}
 	flags := d.byte()
 	f.NotProcessed = flags&errorNotProcessed != 0
 	f.AfterHead = flags&errorAfterHead != 0
-	f.Detail = string(d.string())
+	f.Detail = string(clip(d.string()))
 	return f, d.end("ERROR")
 }
 
 func decodeReset(p []byte) (reset, error) {
 	d := decoder{b: p}
 	r := reset{stream: d.uint32(), seq: d.uint32(), failure: &Failure{}}
-	r.failure.Cause = Cause(d.uint16())
-	r.failure.Detail = string(d.string())
+	r.failure.Cause = d.cause()
+	r.failure.Detail = string(clip(d.string()))
 	return r, d.end("RESET")
 }

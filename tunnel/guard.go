@@ -8,6 +8,8 @@ import (
 
 // The multiplexer's frames, as far as the link looks into them.
 const (
+	muxVersion = 0
+
 	muxData         = 0
 	muxWindowUpdate = 1
 	muxPing         = 2
@@ -24,13 +26,15 @@ const (
 )
 
 var (
+	errMux   = errors.New("peer sent a multiplexer frame that share does not use")
 	errPing  = errors.New("peer sent a multiplexer ping")
 	errFlood = errors.New("peer floods the link with control frames")
 )
 
 // A guard follows the frames of a multiplexer as they arrive and refuses what
 // would cost this side without bound: pings, which the multiplexer answers
-// with a goroutine each, and floods of frames that carry nothing.
+// with a goroutine each, and floods of frames that carry nothing. Frames that
+// no end sends are refused as well.
 type guard struct {
 	head   [muxHeaderLen]byte
 	have   int    // bytes of head seen
@@ -71,13 +75,19 @@ func (g *guard) feed(p []byte, now int64) error {
 }
 
 func (g *guard) frame(now int64) error {
+	if g.head[0] != muxVersion {
+		return errMux
+	}
 	switch g.head[1] {
 	case muxData:
 		if g.skip = muxLength(g.head[:]); g.skip > 0 {
 			return nil
 		}
+	case muxWindowUpdate:
 	case muxPing:
 		return errPing
+	default:
+		return errMux
 	}
 	if g.tokens == 0 {
 		g.refill(now)
@@ -90,10 +100,11 @@ func (g *guard) frame(now int64) error {
 }
 
 func (g *guard) refill(now int64) {
-	if g.filled == 0 {
+	elapsed := now - g.filled
+	if g.filled == 0 || elapsed < 0 { // the first time, or the clock was set back
 		g.tokens = controlBurst
 	} else {
-		g.tokens = min(controlBurst, (now-g.filled)*controlRate/int64(time.Second))
+		g.tokens = min(controlBurst, elapsed/int64(time.Second/controlRate))
 	}
 	if g.tokens > 0 {
 		g.filled = now

@@ -35,6 +35,7 @@ type link struct {
 
 	heard   atomic.Int64 // when a byte last arrived, Unix nanoseconds
 	partial atomic.Int64 // since when a frame is arriving, 0 if none is
+	sending atomic.Int64 // since when the connection takes a batch, 0 if it has
 
 	readBuf *[]byte // what a large read brought beyond what was asked; owned by the reading goroutine
 	unread  []byte  // the part of readBuf not yet handed out
@@ -122,7 +123,9 @@ func (l *link) flusher() {
 		l.mu.Unlock()
 		l.room.Broadcast()
 
+		l.sending.Store(time.Now().UnixNano())
 		_, err := l.Conn.Write(*batch)
+		l.sending.Store(0)
 		if cap(*batch) <= linkBuffer {
 			*batch = (*batch)[:0]
 			linkBuffers.Put(batch)

@@ -94,7 +94,8 @@ func appendMessage(b []byte, m Message) ([]byte, error) {
 	return endFrame(b, start), nil
 }
 
-// decodeMessage returns nil for a type that it does not know.
+// decodeMessage returns nil for a type that it does not know, and a *BindError
+// for a Bind that asks for what this version does not know.
 func decodeMessage(typ byte, p []byte) (Message, error) {
 	var m Message
 	switch typ {
@@ -115,12 +116,16 @@ func decodeMessage(typ byte, p []byte) (Message, error) {
 	default:
 		return nil, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(p))
-	if typ == typeBind {
-		d.DisallowUnknownFields()
-	}
-	if err := d.Decode(m); err != nil {
+	if err := json.Unmarshal(p, m); err != nil {
 		return nil, fmt.Errorf("control frame %d: %w", typ, err)
+	}
+	if b, ok := m.(*Bind); ok {
+		d := json.NewDecoder(bytes.NewReader(p))
+		d.DisallowUnknownFields()
+		if err := d.Decode(new(Bind)); err != nil {
+			return nil, &BindError{ID: b.ID, Code: RejectProtocol, Message: fmt.Sprintf(
+				"this relay does not know all that the agent asks for: %v", err)}
+		}
 	}
 	return m, nil
 }

@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 )
 
+// keepFields is how many fields an exchange has room for while it is idle.
+const keepFields = 128
+
 var (
 	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
 	bigBuffers   = sync.Pool{New: func() any { b := make([]byte, bigBuffer); return &b }}
@@ -37,11 +40,24 @@ func (in *reader) reset() {
 	in.ended.Store(false)
 	in.remain, in.received, in.expect = 0, 0, -1
 	in.trailers = nil
+	in.trim()
+	if in.buf != nil && len(*in.buf) == bigBuffer && in.empty() {
+		in.release()
+	}
+}
+
+// trim gives up what an unusually large head took: the next will be smaller.
+func (in *reader) trim() {
 	if cap(in.head) > smallBuffer {
 		in.head = nil
 	}
-	if in.buf != nil && len(*in.buf) == bigBuffer && in.empty() {
-		in.release()
+	if cap(in.side) > smallBuffer {
+		in.side = nil
+	}
+	for _, h := range []*Header{&in.request.Header, &in.response.Header, &in.fields} {
+		if cap(*h) > keepFields {
+			*h = nil
+		}
 	}
 }
 
@@ -124,11 +140,17 @@ func (in *reader) payload(b []byte, n int) ([]byte, error) {
 // receiveRequest waits for the next REQ of a stream.
 func (in *reader) receiveRequest() error {
 	typ, n, err := in.next()
+	for ; err == nil && typ&frameType != typeRequest; typ, n, err = in.next() {
+		switch typ & frameType {
+		case typeResponse, typeInterim, typeData, typeTrailers:
+			return in.x.violation("frame of type %d before REQ", typ&frameType)
+		}
+		if err := in.aside(typ, n); err != nil {
+			return err
+		}
+	}
 	if err != nil {
 		return err
-	}
-	if typ != typeRequest && typ != typeRequest|frameEnd {
-		return in.x.violation("frame of type %d before REQ", typ)
 	}
 	if in.head, err = in.payload(in.head, n); err != nil {
 		return err
@@ -184,7 +206,7 @@ func (in *reader) receiveResponse() (*Response, error) {
 			}
 			return &in.response, nil
 		case typeData, typeTrailers:
-			return nil, in.x.violation("frame of type %d before RESP", typ)
+			return nil, in.x.violation("frame of type %d before RESP", typ&frameType)
 		default:
 			if err := in.aside(typ, n); err != nil {
 				return nil, err
@@ -209,15 +231,18 @@ func (in *reader) aside(typ byte, n int) error {
 			f.By = Agent
 		}
 		in.x.set(f)
+		in.x.wake() // a writer that waits
 		return in.x.failed()
 	case typeStop:
-		in.x.stopBy()
-		return nil
+		if !in.x.lane.session.agent {
+			in.x.stopBy()
+			return nil
+		}
 	}
 	if typ&frameIgnore != 0 {
 		return nil
 	}
-	return in.x.violation("unknown frame of type %d", typ&frameType)
+	return in.x.violation("frame of unknown type %d", typ&frameType)
 }
 
 // data returns the next bytes of the body.
@@ -270,6 +295,9 @@ func (in *reader) frame() error {
 		in.last = typ&frameEnd != 0
 		return nil
 	case typeTrailers:
+		if typ&frameEnd == 0 {
+			return in.x.violation("TRAILERS without END")
+		}
 		if in.side, err = in.payload(in.side, n); err != nil {
 			return err
 		}
@@ -281,7 +309,7 @@ func (in *reader) frame() error {
 		in.last = true
 		return nil
 	case typeRequest, typeResponse, typeInterim:
-		return in.x.violation("frame of type %d inside a body", typ)
+		return in.x.violation("frame of type %d inside a body", typ&frameType)
 	}
 	return in.aside(typ, n)
 }

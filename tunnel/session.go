@@ -239,13 +239,16 @@ func (s *Session) Open(ctx context.Context) (*Exchange, error) {
 // picked.
 const bulkWeight = 64
 
-// pick returns the lane with the least to do, or nil.
+// pick returns the live lane with the least to do, or nil.
 func (s *Session) pick() *lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var best *lane
 	least := int32(0)
 	for _, l := range s.lanes {
+		if l.mux.IsClosed() {
+			continue
+		}
 		if load := l.live.Load() + bulkWeight*l.bulk.Load(); best == nil || load < least {
 			best, least = l, load
 		}
@@ -297,11 +300,18 @@ func (s *Session) Receive(ctx context.Context) (Message, error) {
 	}
 }
 
-// deliver passes a message to Receive; a full inbox makes the peer wait.
-func (s *Session) deliver(m Message) error {
+// deliver passes a lane's message to Receive; a full inbox makes the peer wait.
+func (s *Session) deliver(l *lane, m Message) error {
+	select {
+	case s.inbox <- m: // also if the lane has ended
+		return nil
+	default:
+	}
 	select {
 	case s.inbox <- m:
 		return nil
+	case <-l.mux.CloseChan():
+		return l.cause()
 	case <-time.After(deadAfter):
 		return errors.New("messages are not taken")
 	}

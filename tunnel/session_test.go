@@ -168,7 +168,7 @@ func TestExchangesAtOnce(t *testing.T) {
 
 // get opens an exchange and sends a request without a body. It is closed when
 // the test ends.
-func get(t *testing.T, s *Session) *Exchange {
+func get(t testing.TB, s *Session) *Exchange {
 	t.Helper()
 	x := begin(t, s)
 	t.Cleanup(x.Close)
@@ -176,13 +176,19 @@ func get(t *testing.T, s *Session) *Exchange {
 }
 
 // begin is get for a caller who closes the exchange.
-func begin(t *testing.T, s *Session) *Exchange {
+func begin(t testing.TB, s *Session) *Exchange {
+	t.Helper()
+	return beginAt(t, s, "/")
+}
+
+// beginAt is begin for a target.
+func beginAt(t testing.TB, s *Session, target string) *Exchange {
 	t.Helper()
 	x, err := s.Open(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := x.SendRequest(&Request{Method: []byte("GET"), Target: []byte("/")}); err != nil {
+	if err := x.SendRequest(&Request{Method: []byte("GET"), Target: []byte(target)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.End(nil); err != nil {
@@ -192,7 +198,7 @@ func begin(t *testing.T, s *Session) *Exchange {
 }
 
 // failure asserts that err is a Failure of the given cause.
-func failure(t *testing.T, err error, want Cause) *Failure {
+func failure(t testing.TB, err error, want Cause) *Failure {
 	t.Helper()
 	f, ok := errors.AsType[*Failure](err)
 	if !ok || f.Cause != want {

@@ -57,6 +57,9 @@ func (out *writer) request(r *Request) error {
 	if f := out.x.failed(); f != nil {
 		return f
 	}
+	if out.begun {
+		return &Failure{Cause: Internal, Detail: "a second request"}
+	}
 	b := out.queue()
 	*out.buf = appendRequest(b, out.x.seq, r)
 	out.begun = true
@@ -75,7 +78,7 @@ func (out *writer) response(r *Response) error {
 	}
 	if r.Interim() {
 		if out.begun {
-			return Fail(Internal, nil)
+			return &Failure{Cause: Internal, Detail: "an interim response behind the final one"}
 		}
 		b := out.queue()
 		*out.buf = appendResponse(b, r)
@@ -147,6 +150,9 @@ func (out *writer) writable() error {
 	if out.x.stopped.Load() && !out.x.lane.session.agent {
 		return Fail(VisitorIncomplete, ErrStopped)
 	}
+	if out.ended {
+		return &Failure{Cause: Internal, Detail: "the body has ended"}
+	}
 	return nil
 }
 
@@ -167,6 +173,9 @@ func (out *writer) end(trailers Header) error {
 	}
 	if out.announce >= 0 && out.sent != out.announce {
 		return &Failure{Cause: Internal, Detail: "body differs from its length"}
+	}
+	if f := out.x.conclude(); f != nil {
+		return f
 	}
 	b := out.queue()
 	if out.x.unread() {
@@ -194,7 +203,7 @@ func (out *writer) stop() error {
 	if f := out.x.failed(); f != nil {
 		return f
 	}
-	if out.x.stopped.Swap(true) {
+	if out.ended || out.x.stopped.Swap(true) {
 		return nil
 	}
 	b := out.queue()
@@ -204,23 +213,22 @@ func (out *writer) stop() error {
 
 // fail tells the relay of a failure by an ERROR behind what was written; false
 // if it must be told by RESET: another goroutine is writing and may be stuck,
-// or this half of a byte stream has ended. A relay that has the whole response
-// is told nothing.
+// the window is full, or this half of a byte stream has ended.
 func (out *writer) fail(f *Failure) bool {
 	if !out.mu.TryLock() {
 		return false
 	}
 	defer out.mu.Unlock()
 	if out.ended {
-		return !out.x.upgraded.Load()
+		return false
 	}
 	wire := *f
 	wire.AfterHead = out.begun
 	b := out.queue()
 	*out.buf = appendError(b, &wire)
-	// A stream that takes no ERROR has ended, which the relay sees.
-	_ = out.transmit()
-	return true
+	// A stream's deadlines cannot fail to be set.
+	_ = out.x.stream.SetWriteDeadline(past)
+	return out.transmit() == nil
 }
 
 // send writes what is queued; mu is held.

@@ -1,0 +1,72 @@
+package tunnel
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// The heartbeat: a silent peer is asked after pingAfter and given up after
+// deadAfter. Any byte received is life.
+const (
+	pingAfter = 10 * time.Second
+	deadAfter = 25 * time.Second
+)
+
+// Why a lane ended whose peer has stopped to do its part for deadAfter.
+var (
+	errSilent   = fmt.Errorf("nothing heard for %v", deadAfter)
+	errHalf     = fmt.Errorf("peer left a frame half sent for %v", deadAfter)
+	errUnread   = fmt.Errorf("peer read nothing for %v", deadAfter)
+	errUnopened = fmt.Errorf("peer accepted no stream for %v", deadAfter)
+)
+
+// beat is the heartbeat's timer.
+func (l *lane) beat() {
+	now := time.Now()
+	silence := age(&l.link.heard, now)
+	stalls := [...]struct {
+		age   time.Duration
+		cause error
+	}{
+		{silence, errSilent},
+		{age(&l.link.partial, now), errHalf},
+		{age(&l.link.sending, now), errUnread},
+		{age(&l.unopened, now), errUnopened},
+	}
+	next := deadAfter
+	for _, s := range stalls {
+		if s.age >= deadAfter {
+			l.close(s.cause)
+			return
+		}
+		next = min(next, deadAfter-s.age)
+	}
+	if silence < pingAfter {
+		next = min(next, pingAfter-silence)
+	}
+	l.mu.Lock()
+	if !l.ended {
+		l.heart.Reset(next)
+	}
+	l.mu.Unlock()
+	l.prune(now)
+	if silence >= pingAfter {
+		l.control.ping(nil)
+	}
+}
+
+// age is how long before now since was, a time in Unix nanoseconds; 0 if it is
+// not set. A time to come is made now: the clock was set back.
+func age(since *atomic.Int64, now time.Time) time.Duration {
+	then := since.Load()
+	d := now.Sub(time.Unix(0, then))
+	if then == 0 {
+		return 0
+	}
+	if d < 0 {
+		since.CompareAndSwap(then, now.UnixNano())
+		return 0
+	}
+	return d
+}

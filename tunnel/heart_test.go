@@ -1,0 +1,173 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// ago makes it d ago what since says.
+func ago(since *atomic.Int64, d time.Duration) { since.Store(time.Now().Add(-d).UnixNano()) }
+
+func TestStalledLaneEnds(t *testing.T) {
+	tests := []struct {
+		name  string
+		since func(*lane) *atomic.Int64
+		want  error
+	}{
+		{"nothing heard", func(l *lane) *atomic.Int64 { return &l.link.heard }, errSilent},
+		{"half a frame", func(l *lane) *atomic.Int64 { return &l.link.partial }, errHalf},
+		{"nothing read", func(l *lane) *atomic.Int64 { return &l.link.sending }, errUnread},
+		{"nothing accepted", func(l *lane) *atomic.Int64 { return &l.unopened }, errUnopened},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, relay, ended := rawAgent(t, connPair)
+			p.drain()
+			l := only(t, relay)
+			until(t, "quiet", func() bool { return l.link.sending.Load() == 0 })
+			for _, d := range []time.Duration{0, deadAfter - patience, -time.Hour} {
+				ago(tt.since(l), d)
+				if l.beat(); relay.Err() != nil {
+					t.Fatalf("ended %v early: %v", d, relay.Err())
+				}
+			}
+			if then := time.Unix(0, tt.since(l).Load()); time.Until(then) > time.Minute {
+				t.Errorf("a clock that was set back is believed for %v", time.Until(then))
+			}
+			ago(tt.since(l), deadAfter)
+			l.beat()
+			if err := within(t, "end of the session", ended); !errors.Is(err, tt.want) {
+				t.Errorf("session ended with %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSilentPeerIsAsked(t *testing.T) {
+	p, relay, _ := rawAgent(t, connPair)
+	l := only(t, relay)
+	l.beat()
+	ago(&l.link.heard, pingAfter)
+	l.beat()
+	// The first beat found life and asked nothing.
+	if typ, _ := p.next(1); typ != typePing {
+		t.Errorf("frame %d, want PING", typ)
+	}
+	relay.Send(&Notice{})
+	if typ, _ := p.next(1); typ != typeNotice {
+		t.Errorf("frame %d, want NOTICE: one PING is enough", typ)
+	}
+}
+
+func TestPing(t *testing.T) {
+	agent, relay := tcpPair(t, answer)
+	for _, s := range []*Session{agent, relay} {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		if err := s.Ping(ctx); err != nil {
+			t.Errorf("Ping: %v", err)
+		}
+		cancel()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := relay.Ping(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("Ping after its context: %v", err)
+	}
+}
+
+// A frame of which a part has come makes the stream's Read ignore its
+// deadline: only the lane's end helps.
+func TestHalfFrameIsFound(t *testing.T) {
+	for name, half := range map[string][]byte{
+		"header": muxFrame(muxData, 0, 2, 100)[:5],
+		"body":   muxBytes(2, append(frameOf(typeResponse, 96), make([]byte, 96)...))[:50],
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, relay, ended := rawAgent(t, connPair)
+			x := get(t, relay)
+			p.put(half)
+			l := only(t, relay)
+			until(t, "the half frame", func() bool { return l.link.partial.Load() != 0 })
+			since := l.link.partial.Load()
+			if name == "body" {
+				// More of the same frame does not help.
+				heard := l.link.heard.Load()
+				p.put(make([]byte, 1))
+				until(t, "one byte more", func() bool { return l.link.heard.Load() != heard })
+				if l.link.partial.Load() != since {
+					t.Error("the frame counts as begun when more of it comes")
+				}
+			}
+			ago(&l.link.partial, deadAfter)
+			l.beat()
+			if err := within(t, "end of the session", ended); !errors.Is(err, errHalf) {
+				t.Errorf("session ended with %v", err)
+			}
+			_, err := x.ReceiveResponse()
+			failure(t, err, LinkLost)
+		})
+	}
+}
+
+func TestPeerThatNeverReadsIsFound(t *testing.T) {
+	p, relay, ended := rawAgent(t, pipe)
+	_ = p
+	l := only(t, relay)
+	until(t, "a write that hangs", func() bool { return l.link.sending.Load() != 0 })
+	x := begin(t, relay)
+	defer x.Close()
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := x.Write(make([]byte, 1<<20))
+		wrote <- err
+	}()
+	ago(&l.link.sending, deadAfter)
+	l.beat()
+	if err := within(t, "end of the session", ended); !errors.Is(err, errUnread) {
+		t.Errorf("session ended with %v", err)
+	}
+	within(t, "end of the write", wrote)
+}
+
+func TestPeerThatAcceptsNothingIsFound(t *testing.T) {
+	p, relay, ended := rawAgent(t, connPair)
+	p.drain()
+	for range acceptBacklog {
+		x, err := relay.Open(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer x.Close()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	opened := make(chan error, 1)
+	go func() {
+		_, err := relay.Open(ctx)
+		opened <- err
+	}()
+	l := only(t, relay)
+	until(t, "an Open that waits", func() bool { return l.unopened.Load() != 0 })
+	cancel()
+	f := failure(t, within(t, "end of Open", opened), VisitorGone)
+	if !f.NotProcessed || !errors.Is(f, context.Canceled) {
+		t.Errorf("failure %+v", f)
+	}
+	if relay.Err() != nil {
+		t.Fatalf("a slow peer cost the session: %v", relay.Err())
+	}
+	// Those who give up do not pile up.
+	l.opening.Store(maxLive)
+	_, err := relay.Open(context.Background())
+	if f := failure(t, err, Overload); !f.NotProcessed {
+		t.Errorf("failure %+v", f)
+	}
+	l.opening.Store(1)
+	ago(&l.unopened, deadAfter)
+	l.beat()
+	if err := within(t, "end of the session", ended); !errors.Is(err, errUnopened) {
+		t.Errorf("session ended with %v", err)
+	}
+}

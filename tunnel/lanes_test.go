@@ -1,0 +1,341 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// join adds a lane to a session and returns the agent's connection, and how
+// the lane ended at both ends.
+func join(t testing.TB, agent, relay *Session) (conn net.Conn, joined, accepted <-chan error) {
+	t.Helper()
+	lanes := relay.Lanes()
+	a, r := connPair(t)
+	ends := [2]chan error{make(chan error, 1), make(chan error, 1)}
+	go func() {
+		h, err := ReadHello(r)
+		if err != nil || h.Kind != KindLane || h.Session != relay.Welcome.Session || h.LaneSecret != relay.Welcome.LaneSecret {
+			t.Errorf("hello %+v, %v", h, err)
+		}
+		ends[1] <- relay.Accept(r)
+	}()
+	go func() { ends[0] <- agent.Join(context.Background(), a, Hello{}) }()
+	until(t, "a lane more", func() bool {
+		return relay.Lanes() > lanes && agent.Lanes() > lanes || len(ends[0]) > 0 && len(ends[1]) > 0
+	})
+	return a, ends[0], ends[1]
+}
+
+func TestLanes(t *testing.T) {
+	agent, relay := tcpPair(t, answer)
+	var joined []<-chan error
+	for range 3 {
+		_, j, a := join(t, agent, relay)
+		joined = append(joined, j, a)
+	}
+	// Exchanges spread over all.
+	lanes := make(map[*lane]int)
+	var open []*Exchange
+	for range 8 {
+		x := begin(t, relay)
+		lanes[x.lane]++
+		open = append(open, x)
+	}
+	if len(lanes) != 4 {
+		t.Errorf("8 exchanges are on %d lanes, want 4", len(lanes))
+	}
+	for l, n := range lanes {
+		if n != 2 {
+			t.Errorf("lane %p has %d exchanges, want 2", l, n)
+		}
+	}
+	for _, x := range open {
+		if _, err := receive(x); err != nil {
+			t.Error(err)
+		}
+		x.Close()
+	}
+	// Messages and pings find a lane.
+	relay.Send(&Notice{Message: "x"})
+	if m, err := agent.Receive(context.Background()); err != nil || m.(*Notice).Message != "x" {
+		t.Errorf("message %+v, %v", m, err)
+	}
+	agent.Close()
+	for _, end := range joined {
+		if err := within(t, "end of a lane", end); err == nil {
+			t.Error("no cause")
+		}
+	}
+	if _, err := relay.Open(context.Background()); err == nil {
+		t.Error("an exchange without a lane")
+	}
+}
+
+// A small exchange avoids the lane that carries a large one.
+func TestBulkIsAvoided(t *testing.T) {
+	agent, relay := tcpPair(t, answer)
+	join(t, agent, relay)
+	bulk := open(t, relay, &Request{ContentLength: -1})
+	if _, err := bulk.Write(make([]byte, bulkAfter+1)); err != nil {
+		t.Fatal(err)
+	}
+	for range bulkWeight / 2 {
+		x := begin(t, relay)
+		defer x.Close()
+		if x.lane == bulk.lane {
+			t.Fatal("a small exchange beside a large one, with a lane free")
+		}
+	}
+	bulk.Close()
+	if n := bulk.lane.bulk.Load(); n != 0 {
+		t.Errorf("the lane still counts %d large exchanges", n)
+	}
+	x := begin(t, relay)
+	defer x.Close()
+	if x.lane != bulk.lane {
+		t.Error("the lane is avoided for ever")
+	}
+}
+
+// A lane dies alone: its exchanges end with a cause, the others go on.
+func TestLaneDiesAlone(t *testing.T) {
+	agent, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		x.Flush()
+		if _, err := io.ReadAll(readerOf(x)); err == nil {
+			x.End(nil)
+		}
+	})
+	conn, joined, accepted := join(t, agent, relay)
+	var xs []*Exchange
+	for range 6 {
+		x := open(t, relay, &Request{ContentLength: -1})
+		defer x.Close()
+		x.Flush()
+		if _, err := x.ReceiveResponse(); err != nil {
+			t.Fatal(err)
+		}
+		xs = append(xs, x)
+	}
+	first := only(t, relay)
+	conn.Close()
+	for name, end := range map[string]<-chan error{"Join": joined, "Accept": accepted} {
+		if err := within(t, name, end); err == nil || errors.Is(err, ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	lost := 0
+	for _, x := range xs {
+		if x.lane == first {
+			if err := x.End(nil); err != nil {
+				t.Errorf("End on the other lane: %v", err)
+			}
+			if _, err := x.Data(); err != io.EOF {
+				t.Errorf("Data on the other lane: %v", err)
+			}
+			continue
+		}
+		lost++
+		_, err := x.Data()
+		failure(t, err, LinkLost)
+	}
+	if lost != 3 {
+		t.Errorf("%d exchanges are lost, want 3", lost)
+	}
+	if agent.Err() != nil || relay.Err() != nil {
+		t.Fatalf("sessions ended: %v, %v", agent.Err(), relay.Err())
+	}
+	// Another lane takes its place.
+	join(t, agent, relay)
+	if n := relay.Lanes(); n != 2 {
+		t.Errorf("%d lanes, want 2", n)
+	}
+}
+
+// Where a lane has died that is still in the list, another is taken.
+func TestDeadLaneIsNotPicked(t *testing.T) {
+	agent, relay := tcpPair(t, answer)
+	join(t, agent, relay)
+	relay.mu.Lock()
+	dead := relay.lanes[0]
+	relay.mu.Unlock()
+	dead.mux.Close()
+	until(t, "end of the lane", func() bool { return relay.Lanes() == 1 })
+	relay.mu.Lock()
+	relay.lanes = []*lane{dead, relay.lanes[0]}
+	relay.mu.Unlock()
+	for i := range 10 {
+		if l := relay.pick(); l == nil || l == dead {
+			t.Fatalf("pick %d: %p", i, l)
+		}
+	}
+	relay.mu.Lock()
+	relay.lanes = relay.lanes[1:]
+	relay.mu.Unlock()
+}
+
+func TestTooManyLanes(t *testing.T) {
+	agent, relay := tcpPair(t, answer)
+	for range maxLanes - 1 {
+		join(t, agent, relay)
+	}
+	_, joined, accepted := join(t, agent, relay)
+	for name, end := range map[string]<-chan error{"Join": joined, "Accept": accepted} {
+		if err := within(t, name, end); err == nil {
+			t.Errorf("%s: no error for one lane too many", name)
+		}
+	}
+	if n := relay.Lanes(); n != maxLanes {
+		t.Errorf("%d lanes, want %d", n, maxLanes)
+	}
+}
+
+// A lane that joins while the session closes does not keep it from ending.
+func TestJoinRacesWithClose(t *testing.T) {
+	for range 30 {
+		agent, relay := tcpPair(t, answer)
+		a, r := connPair(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := ReadHello(r); err == nil {
+				relay.Accept(r)
+			}
+			r.Close()
+		})
+		wg.Go(func() { agent.Join(context.Background(), a, Hello{}) })
+		wg.Go(agent.Close)
+		wg.Go(relay.Close)
+		wg.Wait()
+		within(t, "end of the agent's session", agent.Done())
+		within(t, "end of the relay's session", relay.Done())
+	}
+}
+
+// Whichever end drains under load: each request is either answered whole, or
+// was not processed.
+func TestDrainUnderLoad(t *testing.T) {
+	drains := map[string]func(agent, relay *Session) error{
+		"agent": func(agent, relay *Session) error {
+			go func() {
+				if m, err := relay.Receive(context.Background()); err == nil {
+					if _, ok := m.(*Drain); ok {
+						relay.Finish(context.Background())
+					}
+				}
+			}()
+			return agent.Drain(context.Background(), Drain{})
+		},
+		"relay": func(agent, relay *Session) error {
+			return relay.Drain(context.Background(), Drain{})
+		},
+	}
+	for name, drain := range drains {
+		t.Run(name, func(t *testing.T) {
+			var processed, answered, refused atomic.Int64
+			agent, relay := tcpPair(t, func(x *Exchange) {
+				processed.Add(1)
+				answer(x)
+			})
+			join(t, agent, relay)
+			var wg sync.WaitGroup
+			for i := range 16 {
+				wg.Go(func() {
+					for j := 0; ; j++ {
+						_, err := ask(relay, fmt.Sprint("/", i, j), make([]byte, j%1000*100))
+						if err == nil {
+							answered.Add(1)
+							continue
+						}
+						if f := AsFailure(err); !f.NotProcessed {
+							t.Errorf("request %d/%d: %v", i, j, f)
+						}
+						refused.Add(1)
+						return
+					}
+				})
+			}
+			until(t, "load", func() bool { return answered.Load() > 200 })
+			if err := drain(agent, relay); err != nil {
+				t.Errorf("drain: %v", err)
+			}
+			wg.Wait()
+			if processed.Load() != answered.Load() || refused.Load() != 16 {
+				t.Errorf("%d processed, %d answered, %d refused", processed.Load(), answered.Load(), refused.Load())
+			}
+			for _, s := range []*Session{agent, relay} {
+				within(t, "end of a session", s.Done())
+			}
+		})
+	}
+}
+
+// At its deadline a drain cuts what is open, and both ends know why.
+func TestDrainDeadline(t *testing.T) {
+	for _, end := range []string{"agent", "relay"} {
+		t.Run(end, func(t *testing.T) {
+			inside, left := make(chan bool, 1), make(chan *Failure, 1)
+			agent, relay := tcpPair(t, func(x *Exchange) {
+				aborted := make(chan *Failure, 1)
+				x.OnAbort(func(f *Failure) { aborted <- f })
+				x.SendResponse(&Response{Status: 200, ContentLength: -1})
+				x.Write([]byte("half"))
+				x.Flush()
+				inside <- true
+				left <- <-aborted
+			})
+			x := begin(t, relay)
+			defer x.Close()
+			<-inside
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			s := map[string]*Session{"agent": agent, "relay": relay}[end]
+			if err := s.Drain(ctx, Drain{DeadlineMS: 1}); !errors.Is(err, context.Canceled) {
+				t.Errorf("Drain: %v", err)
+			}
+			if f := within(t, "OnAbort", left); f.Cause != Draining {
+				t.Errorf("the handler saw %v", f)
+			}
+			_, err := receive(x)
+			failure(t, err, Draining)
+		})
+	}
+}
+
+// Serve ends with its context, and the peer's with it.
+func TestServeEndsWithItsContext(t *testing.T) {
+	a, r := connPair(t)
+	accepted := make(chan bool, 1)
+	go func() {
+		if _, err := ReadHello(r); err != nil {
+			t.Error(err)
+		}
+		s, err := Accept(r, &Welcome{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		accepted <- true
+		s.Serve(context.Background(), nil)
+	}()
+	agent, err := Connect(context.Background(), a, Hello{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Serve(ctx, answer) }()
+	within(t, "Accept", accepted)
+	cancel()
+	if err := within(t, "Serve", ended); !errors.Is(err, ErrClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	if agent.Addr() != "" || agent.Send(&Notice{}) == nil || agent.Ping(context.Background()) == nil {
+		t.Error("a session that has ended goes on")
+	}
+}
