@@ -20,6 +20,7 @@ type Certificate struct {
 	stamp   [2]time.Time     // guarded by mu; when the files were changed
 	checked time.Time        // guarded by mu
 	failed  error            // guarded by mu; why the newest files are not used
+	told    bool             // guarded by mu; problem has returned failed
 }
 
 // LoadCertificate reads a PEM chain and its key. It fails if they do not match.
@@ -64,11 +65,25 @@ func (c *Certificate) current() *tls.Certificate {
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		c.failed = err
+		if c.failed == nil {
+			c.failed, c.told = err, false
+		}
 		return c.pair
 	}
 	c.pair, c.stamp, c.failed = &pair, stamp, nil
 	return c.pair
+}
+
+// problem returns, once for each time that it began, why the newest files are
+// not used; nil if they are.
+func (c *Certificate) problem() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed == nil || c.told {
+		return nil
+	}
+	c.told = true
+	return fmt.Errorf("certificate %s with key %s: %w", c.certFile, c.keyFile, c.failed)
 }
 
 // covers reports whether the certificate is for host.

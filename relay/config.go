@@ -5,12 +5,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 )
 
 // Config is what a Relay does. Its zero value serves NAME.localhost openly.
 type Config struct {
-	// Domain is where tunnels live: at NAME.Domain. If empty, "localhost".
+	// Domain is where tunnels live: at NAME.Domain. If empty, PublicURL's
+	// host, or else "localhost".
 	Domain string
 
 	// PublicURL is how visitors reach the domain through a front that stands
@@ -47,11 +49,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// domain is Domain in the form that hosts are looked up by.
 func (c *Config) domain() string {
-	if c.Domain == "" {
+	domain := c.Domain
+	if domain == "" && c.PublicURL != nil {
+		domain = c.PublicURL.Hostname()
+	}
+	if domain == "" {
 		return "localhost"
 	}
-	return c.Domain
+	return strings.ToLower(domain)
 }
 
 func (c *Config) grace() time.Duration {

@@ -25,13 +25,17 @@ const (
 	tlsRecord = 0x16
 )
 
-var errAccept = errors.New("door failed")
+var (
+	errAccept = errors.New("door failed")
+	errPlain  = errors.New("no TLS, and not from loopback")
+	errOldTLS = errors.New("an agent with TLS below 1.3")
+)
 
 // accept takes connections at a door until ctx ends. What it starts lasts
 // until sessions does.
 func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
-	config := d.tlsConfig()
-	for {
+	config := r.tlsConfig(d)
+	for failing := false; ; {
 		conn, err := d.Accept()
 		if ctx.Err() != nil {
 			if err == nil {
@@ -41,7 +45,11 @@ func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
 		}
 		if ne, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, net.ErrClosed) {
 			// Out of descriptors, or the visitor left in the queue.
-			r.log.Warn("cannot accept", "door", d.Kind, "error", ne.Error())
+			if !failing {
+				failing = true
+				r.log.Warn("cannot accept", "door", d.Kind, "error", ne.Error())
+			}
+			r.edge.Shed()
 			select {
 			case <-time.After(acceptPause):
 			case <-ctx.Done():
@@ -51,19 +59,26 @@ func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errAccept, err)
 		}
+		failing = false
 		r.wg.Go(func() { r.admit(sessions, d, config, conn) })
 	}
 }
 
-// tlsConfig is how the door speaks TLS, nil if it does not.
-func (d *Door) tlsConfig() *tls.Config {
+// tlsConfig is how a door speaks TLS, nil if it does not.
+func (r *Relay) tlsConfig(d Door) *tls.Config {
 	if d.Certificate == nil {
 		return nil
 	}
 	config := &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.Certificate.current(), nil },
-		NextProtos:     []string{tunnel.ALPN},
-		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair := d.Certificate.current()
+			if err := d.Certificate.problem(); err != nil {
+				r.log.Warn("the new certificate is not used", "error", err.Error())
+			}
+			return pair, nil
+		},
+		NextProtos: []string{tunnel.ALPN},
+		MinVersion: tls.VersionTLS12,
 	}
 	if d.AgentsOnly {
 		config.MinVersion = tls.VersionTLS13
@@ -125,10 +140,13 @@ func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) 
 		return nil, nil, "", err
 	}
 	if config != nil && d.AgentsOnly {
-		// Agents in plain come to loopback alone.
+		// Agents in plain are told apart by the first byte.
 		first = make([]byte, 1)
 		if _, err := io.ReadFull(conn, first); err != nil {
 			return nil, nil, "", err
+		}
+		if first[0] != tlsRecord && !fromLoopback(conn) {
+			return nil, nil, "", errPlain
 		}
 	}
 	if config != nil && (first == nil || first[0] == tlsRecord) {
@@ -136,8 +154,11 @@ func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) 
 		if err := tc.HandshakeContext(ctx); err != nil {
 			return nil, nil, "", fmt.Errorf("TLS handshake: %w", err)
 		}
-		protocol = tc.ConnectionState().NegotiatedProtocol
-		return tc, nil, protocol, conn.SetDeadline(time.Time{})
+		state := tc.ConnectionState()
+		if state.NegotiatedProtocol == tunnel.ALPN && state.Version < tls.VersionTLS13 {
+			return nil, nil, "", errOldTLS
+		}
+		return tc, nil, state.NegotiatedProtocol, conn.SetDeadline(time.Time{})
 	}
 	if first, err = readFirst(conn, first); err != nil {
 		return nil, nil, "", err

@@ -21,11 +21,12 @@ import (
 
 // A Relay serves visitors and agents at its doors.
 type Relay struct {
-	cfg   Config
-	id    string
-	log   *slog.Logger
-	names *route.Registry
-	edge  *edge.Edge
+	cfg    Config
+	domain string // cfg.domain()
+	id     string
+	log    *slog.Logger
+	names  *route.Registry
+	edge   *edge.Edge
 
 	certificate *Certificate // what visitors are shown, nil if no door has one
 	public      url.URL      // scheme and host below which names live; set by Serve
@@ -43,14 +44,16 @@ type Relay struct {
 
 // New returns a Relay that Serve runs.
 func New(cfg Config) (*Relay, error) {
-	if host := cfg.domain(); strings.Trim(host, ".") != host || strings.ContainsAny(host, ":/ ") {
-		return nil, fmt.Errorf("domain %q: want a name such as share.example.com", host)
+	domain := cfg.domain()
+	if strings.Trim(domain, ".") != domain || strings.ContainsAny(domain, ":/ ") {
+		return nil, fmt.Errorf("domain %q: want a name such as share.example.com", domain)
 	}
 	if u := cfg.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return nil, fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
 	}
 	return &Relay{
 		cfg:      cfg,
+		domain:   domain,
 		id:       rand.Text(),
 		log:      cfg.logger(),
 		names:    route.NewRegistry(),
@@ -172,7 +175,7 @@ func (r *Relay) edgeConfig() edge.Config {
 
 // lookup finds where a host leads.
 func (r *Relay) lookup(host []byte) edge.Place {
-	domain := r.cfg.domain()
+	domain := r.domain
 	if n := len(host) - len(domain); n > 0 && host[n-1] == '.' && string(host[n:]) == domain {
 		if t := r.names.Lookup(host[:n-1]); t != nil {
 			return edge.Place{Tunnel: t}
@@ -195,7 +198,7 @@ func (r *Relay) lookup(host []byte) edge.Place {
 // isOwn reports whether host is the relay itself by address, as operators look
 // at one that has no name yet.
 func (r *Relay) isOwn(host string) bool {
-	return r.cfg.domain() == "localhost" && (host == "127.0.0.1" || host == "::1")
+	return r.domain == "localhost" && (host == "127.0.0.1" || host == "::1")
 }
 
 // publicURL is the URL of the domain, to which tunnels add their name.
@@ -203,12 +206,12 @@ func (r *Relay) publicURL(doors []Door) url.URL {
 	if u := r.cfg.PublicURL; u != nil {
 		return url.URL{Scheme: u.Scheme, Host: u.Host}
 	}
-	best := url.URL{Scheme: "http", Host: r.cfg.domain()}
+	best := url.URL{Scheme: "http", Host: r.domain}
 	for _, d := range doors {
 		if d.AgentsOnly {
 			continue
 		}
-		u := url.URL{Scheme: "http", Host: r.cfg.domain()}
+		u := url.URL{Scheme: "http", Host: r.domain}
 		if d.Certificate != nil {
 			u.Scheme = "https"
 		}
@@ -240,7 +243,7 @@ func (r *Relay) warn() {
 	if r.certificate == nil {
 		return
 	}
-	domain := r.cfg.domain()
+	domain := r.domain
 	for _, host := range []string{domain, "any." + domain} {
 		if !r.certificate.covers(host) {
 			r.log.Warn("the certificate does not cover the domain and its wildcard", "host", strings.Replace(host, "any.", "*.", 1))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -39,6 +40,9 @@ func (r *Relay) Attach(ctx context.Context, conn net.Conn) {
 // serveAgent serves a connection that begins with a preface; it owns conn.
 // secret says that nobody else can read along.
 func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
+	greeting := conn
+	stop := context.AfterFunc(ctx, func() { greeting.Close() })
+	defer stop()
 	hello, err := tunnel.ReadHello(conn)
 	account := ""
 	if err == nil {
@@ -58,9 +62,11 @@ func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
 		_ = welcome.Write(conn)
 		conn.Close()
 	case tunnel.KindLane:
+		stop()
 		r.join(conn, hello, account)
 	default:
 		s, err := tunnel.Accept(conn, welcome)
+		stop() // the session ends with ctx by itself, and says why
 		if err != nil {
 			r.log.Info("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
 			return
@@ -98,11 +104,24 @@ func fromLoopback(conn net.Conn) bool {
 func (r *Relay) reject(conn net.Conn, err error) {
 	defer conn.Close()
 	r.log.Warn("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
-	if e, ok := errors.AsType[*tunnel.RejectError](err); ok {
-		// An error is the agent's loss.
-		_ = tunnel.Reject(conn, e)
+	e, ok := errors.AsType[*tunnel.RejectError](err)
+	if !ok || tunnel.Reject(conn, e) != nil {
+		return
+	}
+	// What the agent has sent behind its preface, left unread, would make the
+	// end a reset, which may overtake the refusal.
+	if cw, ok := conn.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil &&
+		conn.SetReadDeadline(time.Now().Add(rejectLinger)) == nil {
+		_, _ = io.CopyN(io.Discard, conn, rejectBytes)
 	}
 }
+
+// rejectLinger and rejectBytes bound what is read of an agent that is not let
+// in.
+const (
+	rejectLinger = time.Second
+	rejectBytes  = 64 << 10
+)
 
 // join adds a lane to a session of the same account.
 func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
@@ -217,7 +236,7 @@ func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Mes
 			no.Message = "the name cannot be bound now"
 		}
 	}
-	r.log.Info("name refused", "account", s.account, "name", m.Name, "reason", no.Message)
+	r.log.Info("name refused", "account", s.account, "name", m.Name[:min(len(m.Name), maxShown)], "reason", no.Message)
 	return no
 }
 
@@ -253,7 +272,10 @@ func (r *Relay) evict(s *session, number uint32, reason string) {
 	})
 }
 
+// maxShown bounds what is shown of what an agent sent.
+const maxShown = 64
+
 // quote shows what an agent sent on one short line.
 func quote(s string) string {
-	return strconv.Quote(s[:min(len(s), 40)])
+	return strconv.Quote(s[:min(len(s), maxShown)])
 }

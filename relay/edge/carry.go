@@ -15,6 +15,10 @@ const holdBytes = 64 << 10
 // maxTries bounds how often a request that no agent has processed is sent.
 const maxTries = 3
 
+// maxInterim bounds the interim responses to one request. Agents pass fewer
+// on.
+const maxInterim = 100
+
 // A visitor is whom an exchange is for: a connection of HTTP/1.1 or a stream
 // of HTTP/2. One goroutine reads its body while another writes the answer.
 type visitor interface {
@@ -57,10 +61,10 @@ type request struct {
 	tunnel.Request
 	place   Place
 	covered bool   // the certificate shown is for the host
-	waits   bool   // the body comes only after a 100 that we send
 	accept  []byte // for a failure's answer
 	url     string // likewise
 	start   time.Time
+	upload  upload
 }
 
 // hasBody reports whether a body follows.
@@ -72,11 +76,13 @@ type outcome struct {
 	cause   string // of a failure that the agent answered
 	failure *tunnel.Failure
 	bytes   int64
+	probe   bool // the agent's own question, which it has answered
 }
 
 // carry brings a request to its tunnel and the answer back.
 func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
-	up := &upload{v: v, r: r}
+	r.upload = upload{v: v, r: r}
+	up := &r.upload
 	for try := 1; ; try++ {
 		x, number, err := r.place.Tunnel.Open(ctx)
 		if err != nil {
@@ -98,7 +104,9 @@ func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
 func (e *Edge) fail(v visitor, r *request, out outcome) outcome {
 	f := out.failure
 	if v.sent() {
-		f.AfterHead = true
+		after := *f // f may be that of other exchanges, too
+		after.AfterHead = true
+		out.failure = &after
 		v.abort()
 		return out
 	}
@@ -135,7 +143,7 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 	defer up.stop(x)
 	v.watch(x)
 	defer v.unwatch()
-	resp, err := e.final(v, x, up)
+	resp, err := final(v, x)
 	if err != nil {
 		out.failure = tunnel.AsFailure(err)
 		return out
@@ -143,8 +151,13 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 	out.status = resp.Status
 	if resp.Flags&tunnel.ResponseAgent != 0 {
 		out.cause = string(resp.Header.Get("share-error"))
+		out.probe = resp.Header.Has(probeField)
 	}
 	if resp.Flags&tunnel.ResponseUpgrade != 0 {
+		if r.Flags&tunnel.RequestUpgrade == 0 {
+			out.failure = gone(x, violation("a switch of protocols that nobody asked for"))
+			return out
+		}
 		v.unwatch()
 		if err := v.upgrade(x, resp); err != nil {
 			out.failure = tunnel.AsFailure(err)
@@ -166,8 +179,8 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 }
 
 // final passes interim responses on and returns the final one.
-func (e *Edge) final(v visitor, x *tunnel.Exchange, up *upload) (*tunnel.Response, error) {
-	for {
+func final(v visitor, x *tunnel.Exchange) (*tunnel.Response, error) {
+	for n := 0; ; n++ {
 		resp, err := x.ReceiveResponse()
 		if err != nil {
 			return nil, err
@@ -175,10 +188,15 @@ func (e *Edge) final(v visitor, x *tunnel.Exchange, up *upload) (*tunnel.Respons
 		if !resp.Interim() {
 			return resp, nil
 		}
-		if resp.Status == 100 && up.grant() {
-			continue
+		switch {
+		case resp.Status == 101:
+			err = violation("a switch of protocols that is none")
+		case n == maxInterim:
+			err = violation("more than %d interim responses", maxInterim)
+		default:
+			err = v.interim(resp)
 		}
-		if err := v.interim(resp); err != nil {
+		if err != nil {
 			return nil, gone(x, err)
 		}
 	}
@@ -204,7 +222,11 @@ func copyBody(v visitor, x *tunnel.Exchange) (n int64, failure *tunnel.Failure) 
 		}
 		n += int64(len(p))
 	}
-	if err := v.end(x.Trailers()); err != nil {
+	err := checkTrailers(x.Trailers())
+	if err == nil {
+		err = v.end(x.Trailers())
+	}
+	if err != nil {
 		return n, gone(x, err)
 	}
 	return n, nil
@@ -224,14 +246,13 @@ func gone(x *tunnel.Exchange, err error) *tunnel.Failure {
 // An upload is where the bytes of every request pass. It keeps what it has
 // read while that is little, for a second try.
 type upload struct {
-	v       visitor
-	r       *request
-	held    []byte
-	whole   bool // all that was read is held
-	ended   bool // the body was read to its end
-	begun   bool // body was called
-	granted chan struct{}
-	done    chan struct{} // closed when the goroutine has ended; nil if there is none
+	v     visitor
+	r     *request
+	held  []byte
+	whole bool          // all that was read is held
+	ended bool          // the body was read to its end
+	begun bool          // body was called
+	done  chan struct{} // closed when the goroutine has ended; nil if there is none
 }
 
 // start sends the body, or begins to.
@@ -253,47 +274,32 @@ func (u *upload) start(x *tunnel.Exchange) error {
 	if u.ended {
 		return x.End(u.v.trailers())
 	}
-	if !u.begun && !u.r.waits {
+	if !u.begun && u.v.ready() {
 		// The usual body came with its head: no goroutine is needed.
-		if u.v.ready() {
-			return u.copy(x)
-		}
+		return u.copy(x)
 	}
 	if err := x.Flush(); err != nil {
 		return err
 	}
 	u.done = make(chan struct{})
-	u.granted = make(chan struct{}, 1)
 	go func() { // ended by the body's end, a failure of x, or stop
 		defer close(u.done)
-		if u.r.waits && !u.begun {
-			<-u.granted
-		}
 		// The exchange knows the error as well.
 		_ = u.copy(x)
 	}()
 	return nil
 }
 
-// grant lets the body begin that waits for a 100; false if none does.
-func (u *upload) grant() bool {
-	if !u.r.waits || u.granted == nil {
-		return false
-	}
-	select {
-	case u.granted <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-// copy reads the body to its end.
+// copy reads the body to its end. When the target wants no more of it, the
+// rest is thrown away: a visitor who leaves is seen only by reading.
 func (u *upload) copy(x *tunnel.Exchange) error {
 	u.begun = true
-	for {
+	for stopped := false; ; {
 		p, err := u.v.body()
 		if err == io.EOF {
-			u.ended = true
+			if u.ended = true; stopped {
+				return nil
+			}
 			return x.End(u.v.trailers())
 		}
 		if err != nil {
@@ -309,13 +315,15 @@ func (u *upload) copy(x *tunnel.Exchange) error {
 		} else {
 			u.whole, u.held = false, nil
 		}
-		if _, err := x.Write(p); err != nil {
-			return err
+		if stopped {
+			continue
 		}
-		if !u.v.ready() {
-			if err := x.Flush(); err != nil {
-				return err
-			}
+		_, err = x.Write(p)
+		if err == nil && !u.v.ready() {
+			err = x.Flush()
+		}
+		if stopped = errors.Is(err, tunnel.ErrStopped); err != nil && !stopped {
+			return err
 		}
 	}
 }
@@ -331,12 +339,11 @@ func (u *upload) stop(x *tunnel.Exchange) {
 	select {
 	case <-u.done:
 	default:
-		u.grant()
 		u.v.interrupt()
 		x.Abort(tunnel.Fail(tunnel.VisitorIncomplete, nil))
 		<-u.done
+		u.v.resume()
 	}
-	u.v.resume()
 	u.done = nil
 }
 

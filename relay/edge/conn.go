@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"share/tunnel"
@@ -22,7 +23,7 @@ const (
 	// outBuffer is how much of an answer is gathered before it is sent;
 	// pieces above outDirect are sent from where they are.
 	outBuffer = 32 << 10
-	outDirect = 16 << 10
+	outDirect = 8 << 10
 )
 
 var (
@@ -65,9 +66,10 @@ type conn struct {
 
 	chunked   http1.Chunked // the request's body
 	unread    int64         // of a body with a length
-	wholeBody bool          // the request's body was read to its end
+	wholeBody atomic.Bool   // the request's body was read to its end
 
 	keep     bool // the connection takes another request
+	over     bool // nothing is left to be read or sent
 	began    bool // bytes of a final head were queued
 	gone     bool // they were sent, some at least
 	bodyless bool // the answer has no body
@@ -77,6 +79,7 @@ type conn struct {
 	mu      sync.Mutex
 	phase   phase            // guarded by mu
 	turn    uint64           // guarded by mu; counts changes of phase
+	expired bool             // guarded by mu; reads end because the phase has lasted too long
 	watched *tunnel.Exchange // guarded by mu
 	peeking chan struct{}    // guarded by mu; closed when the read ahead has ended, nil if there is none
 	peeked  error            // what ended it; read after peeking is closed
@@ -84,8 +87,8 @@ type conn struct {
 	ctx    context.Context // ends with the connection; tunnel.Open has no other way to learn of it
 	cancel context.CancelFunc
 
-	seenTurn uint64    // owned by Edge.watch
-	seenAt   time.Time // owned by Edge.watch
+	seenTurn uint64    // guarded by mu; turn at an earlier look
+	seenAt   time.Time // guarded by mu; when that was
 }
 
 func newConn(e *Edge, nc, raw net.Conn, first []byte) *conn {
@@ -133,9 +136,23 @@ func (c *conn) freeRead() {
 // enter changes the phase.
 func (c *conn) enter(p phase) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.phase = p
 	c.turn++
-	c.mu.Unlock()
+	if c.expired {
+		// What was awaited came all the same, at the last moment. As in
+		// stopReads.
+		c.expired = false
+		_ = c.nc.SetReadDeadline(time.Time{})
+	}
+}
+
+// expire ends the phase for want of bytes; mu is held.
+func (c *conn) expire() {
+	if !c.expired {
+		c.expired = true
+		c.stopReads()
+	}
 }
 
 // errIdle ends a connection that nobody misses.
@@ -239,8 +256,8 @@ func (c *conn) look(now time.Time) {
 	}
 	waited := now.Sub(c.seenAt)
 	switch {
-	case c.phase == phaseIdle && waited >= idleTimeout, c.phase == phaseHead && waited >= headTimeout:
-		c.stopReads()
+	case c.phase == phaseIdle && waited >= c.edge.idleTimeout(), c.phase == phaseHead && waited >= c.edge.headTimeout():
+		c.expire()
 	case c.phase == phaseWait && c.watched != nil && c.peeking == nil:
 		c.peeking = make(chan struct{})
 		go c.peek(c.watched, c.peeking) // unwatch waits for it
@@ -296,13 +313,15 @@ func (c *conn) unwatch() {
 	}
 }
 
-// closeIdle ends the connection if it is between two requests.
-func (c *conn) closeIdle() {
+// closeIdle ends the connection if it is between two requests, and reports
+// whether it is. A request whose first byte has come is served all the same.
+func (c *conn) closeIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == phaseIdle {
-		c.stopReads()
+		c.expire()
 	}
+	return c.phase == phaseIdle
 }
 
 // cut ends the connection now; an answer under way is visibly cut.

@@ -25,7 +25,11 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 	case looped(r.Header, r.place.Tunnel.Pseudonym):
 		return e.refuse(v, r, tunnel.Fail(tunnel.Loop, nil))
 	}
-	r.Header = append(r.Header, r.place.Tunnel.Via)
+	via := r.place.Tunnel.Via
+	if r.Flags&tunnel.RequestHTTP2 != 0 {
+		via.Value = []byte("2.0 " + r.place.Tunnel.Pseudonym)
+	}
+	r.Header = append(r.Header, via)
 	return e.carry(ctx, v, r)
 }
 
@@ -66,7 +70,7 @@ func (e *Edge) home(v visitor, r *request) outcome {
 func (e *Edge) log(r *request, p *peer, out outcome) {
 	ctx := context.Background()
 	level := slog.LevelInfo
-	if e.Logger == nil || !e.Logger.Enabled(ctx, level) || r.Header.Has(probeField) {
+	if e.Logger == nil || out.probe || !e.Logger.Enabled(ctx, level) {
 		return
 	}
 	name, cause, by, detail := "", out.cause, "", ""

@@ -4,6 +4,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -17,14 +18,10 @@ import (
 	"share/tunnel"
 )
 
-// Bounds on what visitors may take.
+// lingerTimeout and lingerBytes bound what is read and thrown away before a
+// connection is closed on a visitor who still sends: closed at once, the answer
+// could be lost to a reset (RFC 9112 9.6).
 const (
-	headTimeout = 10 * time.Second // from a head's first byte to its last
-	idleTimeout = 60 * time.Second // between two requests of a connection
-
-	// lingerTimeout and lingerBytes bound what is read and thrown away
-	// before a connection is closed on a visitor who still sends: closed at
-	// once, the answer could be lost to a reset (RFC 9112 9.6).
 	lingerTimeout = 2 * time.Second
 	lingerBytes   = 1 << 20
 )
@@ -45,9 +42,20 @@ type Config struct {
 	// TrustedProxies are the peers whose forwarding fields are believed.
 	TrustedProxies []netip.Prefix
 
-	// Logger takes a line for each request.
+	// HeadTimeout bounds a head, from its first byte to its last. If zero,
+	// 10 seconds.
+	HeadTimeout time.Duration
+
+	// IdleTimeout bounds the time between two requests of a connection. If
+	// zero, 60 seconds.
+	IdleTimeout time.Duration
+
+	// Logger takes a line for each request. If nil, nothing is logged.
 	Logger *slog.Logger
 }
+
+func (c *Config) headTimeout() time.Duration { return cmp.Or(c.HeadTimeout, 10*time.Second) }
+func (c *Config) idleTimeout() time.Duration { return cmp.Or(c.IdleTimeout, 60*time.Second) }
 
 // A Place is where a host leads: to a tunnel, to the relay's own page, or, if
 // zero, nowhere.
@@ -67,6 +75,7 @@ type Edge struct {
 	draining atomic.Bool
 	done     chan struct{} // closed by Close
 	wg       sync.WaitGroup
+	streams  sync.WaitGroup // handlers of HTTP/2; added to under mu unless closed
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{} // guarded by mu
@@ -159,6 +168,23 @@ func (e *Edge) Drain(ctx context.Context) error {
 	}
 }
 
+// shedAtOnce is how many connections Shed closes.
+const shedAtOnce = 64
+
+// Shed closes some of the connections that are between two requests, so that
+// there are descriptors for others.
+func (e *Edge) Shed() {
+	n := 0
+	for _, c := range e.all(nil) {
+		if !c.closeIdle() {
+			continue
+		}
+		if n++; n == shedAtOnce {
+			return
+		}
+	}
+}
+
 // Close cuts what is left, and returns when all that New started has ended.
 // The callers of Serve return soon after.
 func (e *Edge) Close() {
@@ -171,6 +197,7 @@ func (e *Edge) Close() {
 	}
 	e.queue.Close()
 	e.second.Close()
+	e.streams.Wait()
 	e.wg.Wait()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,19 +53,22 @@ type peer struct {
 	ip      string // without the port, in the form of RFC 5952
 	https   bool
 	trusted bool // its forwarding fields are believed
+	proxies []netip.Prefix
 }
 
 func newPeer(addr net.Addr, https bool, trusted []netip.Prefix) peer {
-	p := peer{addr: addr.String(), https: https}
+	p := peer{addr: addr.String(), https: https, proxies: trusted}
 	p.ip = p.addr
 	if ap, err := netip.ParseAddrPort(p.addr); err == nil {
 		ip := ap.Addr().Unmap().WithZone("")
 		p.ip = ip.String()
-		for _, t := range trusted {
-			p.trusted = p.trusted || t.Contains(ip)
-		}
+		p.trusted = p.trusts(ip)
 	}
 	return p
+}
+
+func (p *peer) trusts(ip netip.Addr) bool {
+	return slices.ContainsFunc(p.proxies, func(t netip.Prefix) bool { return t.Contains(ip) })
 }
 
 func (p *peer) scheme() string {
@@ -74,12 +78,9 @@ func (p *peer) scheme() string {
 	return "http"
 }
 
-// port is the port that the visitor asked for.
-func (p *peer) port(asked int) string {
-	switch {
-	case asked >= 0:
-		return strconv.Itoa(asked)
-	case p.https:
+// defaultPort is the port of a scheme's URLs that name none.
+func defaultPort(scheme string) string {
+	if scheme == "https" {
 		return "443"
 	}
 	return "80"
@@ -95,7 +96,11 @@ func (p *peer) fields(host []byte, port int) tunnel.Header {
 	h.Add("X-Forwarded-For", p.ip)
 	h.Add("X-Forwarded-Proto", p.scheme())
 	h.Add("X-Forwarded-Host", string(host))
-	h.Add("X-Forwarded-Port", p.port(port))
+	if port >= 0 {
+		h.Add("X-Forwarded-Port", strconv.Itoa(port))
+	} else {
+		h.Add("X-Forwarded-Port", defaultPort(p.scheme()))
+	}
 	h.Add("X-Real-IP", p.ip)
 	h.Add("Forwarded", "for="+node+`;host="`+string(host)+`";proto=`+p.scheme())
 	return h
@@ -113,19 +118,12 @@ func (p *peer) strip(h tunnel.Header) tunnel.Header {
 	return h[:n]
 }
 
-// add appends what share sets to h. A trusted peer's fields stay: the address
-// is appended to the lists, the rest is set where it is missing.
+// add appends what share sets to h.
 func (p *peer) add(h, fields tunnel.Header) tunnel.Header {
-	if !p.trusted {
-		return append(h, fields...)
+	if p.trusted {
+		return p.extend(h, fields)
 	}
-	for _, f := range fields {
-		list := tunnel.EqualFold(f.Name, "x-forwarded-for") || tunnel.EqualFold(f.Name, "forwarded")
-		if list || !h.Has(string(f.Name)) {
-			h = append(h, f)
-		}
-	}
-	return h
+	return append(h, fields...)
 }
 
 // looped reports whether a request has been through the tunnel before: its Via

@@ -1,11 +1,11 @@
 package edge
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,19 +18,18 @@ import (
 func (c *conn) respond(head []byte) bool {
 	r := &c.request
 	*r = request{Request: tunnel.Request{ID: c.edge.ids.append(c.idBuf[:0])}, start: time.Now()}
-	c.began, c.gone, c.bodyless, c.framed, c.close10 = false, false, false, false, false
-	c.keep = false
+	c.renew()
 	if err := c.http.Parse(head); err != nil {
 		c.refuse(err)
 		return false
 	}
 	c.keep = !c.http.Close && !c.edge.draining.Load()
-	c.wholeBody = !c.http.Body || c.http.ContentLength == 0
+	c.wholeBody.Store(!c.http.Body || c.http.ContentLength == 0)
 	c.unread = c.http.ContentLength
 	if c.http.Chunked {
 		c.chunked.Reset(false)
 	}
-	if c.wholeBody {
+	if c.wholeBody.Load() {
 		c.enter(phaseWait)
 	} else {
 		c.enter(phaseBody)
@@ -43,13 +42,20 @@ func (c *conn) respond(head []byte) bool {
 	out := c.edge.dispatch(c.ctx, c, r, c.http.Name)
 	c.edge.log(r, &c.peer, out)
 	if !c.keep {
-		if !c.wholeBody {
+		// A visitor who did not ask for the end may send more.
+		if !c.over && !(c.http.Close && c.wholeBody.Load()) {
 			c.linger()
 		}
 		return false
 	}
 	c.shrink()
 	return true
+}
+
+// renew forgets the last answer.
+func (c *conn) renew() {
+	c.keep, c.over = false, false
+	c.began, c.gone, c.bodyless, c.framed, c.close10 = false, false, false, false, false
 }
 
 // foresee finds what is wrong with the part of a chunked body that came with
@@ -104,6 +110,7 @@ func (c *conn) describe(r *request) {
 	r.covered = c.covered
 	c.fields = c.peer.strip(h.Forward(c.fields[:0]))
 	c.fields = c.peer.add(c.fields, c.added)
+	c.fields = slices.Grow(c.fields, 1) // for Via
 	r.Header = c.fields
 }
 
@@ -124,16 +131,18 @@ func (c *conn) refuse(err error) {
 		return
 	}
 	r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: time.Now()}
-	c.keep, c.wholeBody, c.began = false, false, false
+	c.renew()
 	out := c.edge.refuse(c, r, f)
 	c.edge.log(r, &c.peer, out)
-	c.linger()
+	if !c.over {
+		c.linger()
+	}
 }
 
 // The request's body.
 
 func (c *conn) ready() bool {
-	return c.wholeBody || !c.http.Chunked && c.unread <= int64(c.w-c.r)
+	return c.wholeBody.Load() || !c.http.Chunked && c.unread <= int64(c.w-c.r)
 }
 
 func (c *conn) trailers() tunnel.Header {
@@ -145,7 +154,10 @@ func (c *conn) trailers() tunnel.Header {
 
 func (c *conn) body() ([]byte, error) {
 	for {
-		if c.wholeBody {
+		if c.wholeBody.Load() {
+			// Not before the last bytes were used: what is read ahead
+			// now may take their place.
+			c.enter(phaseWait)
 			return nil, io.EOF
 		}
 		if c.r == c.w {
@@ -159,15 +171,15 @@ func (c *conn) body() ([]byte, error) {
 			p := (*c.buf)[c.r : c.r+n]
 			c.r += n
 			if c.unread -= int64(n); c.unread == 0 {
-				c.bodyRead()
+				c.wholeBody.Store(true)
 			}
 			return p, nil
 		}
 		p, n, err := c.chunked.Next((*c.buf)[c.r:c.w])
 		c.r += n
 		if err == io.EOF {
-			c.bodyRead()
-			return nil, io.EOF
+			c.wholeBody.Store(true)
+			continue
 		}
 		if err != nil {
 			return nil, err
@@ -176,13 +188,6 @@ func (c *conn) body() ([]byte, error) {
 			return p, nil
 		}
 	}
-}
-
-// bodyRead notes that the request is whole: what comes now is the next one, or
-// the visitor leaves.
-func (c *conn) bodyRead() {
-	c.wholeBody = true
-	c.enter(phaseWait)
 }
 
 func (c *conn) bodyError(err error) error {
@@ -240,6 +245,9 @@ func (c *conn) interim(r *tunnel.Response) error {
 	if c.http.Minor == 0 {
 		return nil // RFC 9110 15.2
 	}
+	if err := checkHead(r); err != nil {
+		return err
+	}
 	out := c.queue()
 	*out = http1.AppendStatusLine(*out, r.Status, r.Reason)
 	*out = http1.AppendFields(*out, r.Header)
@@ -254,7 +262,7 @@ func (c *conn) head(r *tunnel.Response) error {
 	c.bodyless = string(c.request.Method) == "HEAD" || r.Status == 204 || r.Status == 304
 	c.framed = !c.bodyless && r.ContentLength < 0 && c.http.Minor > 0
 	c.close10 = !c.bodyless && r.ContentLength < 0 && c.http.Minor == 0
-	if c.close10 || !c.wholeBody {
+	if c.close10 || !c.wholeBody.Load() || c.edge.draining.Load() {
 		c.keep = false
 	}
 	if c.close10 {
@@ -347,7 +355,11 @@ func (c *conn) end(trailers tunnel.Header) error {
 
 func (c *conn) answer(r *tunnel.Response, body []byte) error {
 	c.freeOut() // a head that was queued
-	if !c.wholeBody {
+	if c.close10 {
+		c.close10 = false
+		c.brittle(false)
+	}
+	if !c.wholeBody.Load() || c.edge.draining.Load() {
 		c.keep = false
 	}
 	c.began = true
@@ -363,25 +375,26 @@ func (c *conn) answer(r *tunnel.Response, body []byte) error {
 // length is missing. Where the end of the connection is the message's, only a
 // RST does.
 func (c *conn) abort() {
-	c.keep = false
+	c.keep, c.over = false, true
+	// A visitor who does not take what was sent before loses it to a RST. A
+	// connection that takes no deadline is broken.
+	_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))
 	if c.began && !c.close10 && c.flush() == nil {
 		c.linger()
-		c.wholeBody = true // what was left of it has been read
 		return
 	}
-	c.wholeBody = true
 	reset(c.raw)
 }
 
 // upgrade passes bytes both ways: a FIN for an END, a RST for a failure.
 func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
+	if err := checkUpgrade(r, c.http.Upgrade); err != nil {
+		return gone(x, err)
+	}
 	c.keep = false
 	c.began, c.close10 = true, true
 	c.enter(phaseBody)
 	c.brittle(true)
-	if err := checkFields(r.Header); err != nil {
-		return err
-	}
 	out := c.queue()
 	b := http1.AppendStatusLine(*out, r.Status, r.Reason)
 	b = http1.AppendFields(b, r.Header)
@@ -454,34 +467,4 @@ func (c *conn) closeWrite() error {
 		return errors.ErrUnsupported
 	}
 	return cw.CloseWrite()
-}
-
-// checkResponse refuses what an agent must not send: it would break the
-// visitor's connection, which other tunnels may share behind a proxy.
-func checkResponse(r *tunnel.Response, method []byte) error {
-	if r.Status < 200 || r.Status > 599 {
-		return &tunnel.Failure{Cause: tunnel.Protocol, Detail: "status " + strconv.Itoa(r.Status)}
-	}
-	bodyless := string(method) == "HEAD" || r.Status == 204 || r.Status == 304
-	if bodyless && r.ContentLength != 0 {
-		return &tunnel.Failure{Cause: tunnel.Protocol, Detail: "a body where none may be"}
-	}
-	if v := r.Header.Get("content-length"); v != nil && !bodyless && r.ContentLength >= 0 {
-		if n, err := strconv.ParseInt(string(v), 10, 64); err != nil || n != r.ContentLength {
-			return &tunnel.Failure{Cause: tunnel.Protocol, Detail: "Content-Length differs from the body's"}
-		}
-	}
-	if bytes.ContainsAny(r.Reason, "\r\n\x00") {
-		return &tunnel.Failure{Cause: tunnel.Protocol, Detail: "invalid reason phrase"}
-	}
-	return checkFields(r.Header)
-}
-
-func checkFields(h tunnel.Header) error {
-	for _, f := range h {
-		if !http1.ValidName(f.Name) || !http1.ValidValue(f.Value) {
-			return &tunnel.Failure{Cause: tunnel.Protocol, Detail: "invalid field " + strconv.Quote(string(f.Name))}
-		}
-	}
-	return nil
 }

@@ -3,16 +3,10 @@ package edge
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"share/tunnel"
@@ -26,15 +20,28 @@ func (e *Edge) http2Server() *http.Server {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:        http.HandlerFunc(e.serveHTTP2),
-		Protocols:      protocols,
-		MaxHeaderBytes: http1.MaxHead,
-		IdleTimeout:    idleTimeout,
-		ErrorLog:       log.New(io.Discard, "", 0), // what visitors do wrong
+		Handler:   http.HandlerFunc(e.serveHTTP2),
+		Protocols: protocols,
+		// OPTIONS * is the target's to answer.
+		DisableGeneralOptionsHandler: true,
+		// Above the bound that check holds a head to, so that most that pass
+		// it are answered by us and not by net/http.
+		MaxHeaderBytes:    2 * http1.MaxHead,
+		ReadHeaderTimeout: e.headTimeout(), // of the connection's preface
+		IdleTimeout:       e.idleTimeout(),
+		ErrorLog:          log.New(io.Discard, "", 0), // what visitors do wrong
 		// ALPN has chosen; the server asks the configuration all the same.
 		TLSConfig: &tls.Config{NextProtos: []string{"h2"}},
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			_, https := nc.(*tls.Conn)
+			return context.WithValue(ctx, peerKey{}, newPeer(nc.RemoteAddr(), https, e.TrustedProxies))
+		},
 	}
 }
+
+// peerKey is the key of a connection's peer in the context of its requests,
+// the only thing of a connection that net/http hands on.
+type peerKey struct{}
 
 // A stream is one exchange of an HTTP/2 connection.
 type stream struct {
@@ -45,18 +52,21 @@ type stream struct {
 	peer peer
 
 	request request
-	buf     *[]byte          // what body returns; nil before
+	pump    *pump            // of the body; nil unless there is one
 	isGone  bool             // some of the final response was sent
 	pending *tunnel.Response // a head that is not sent
 	aborted bool
 
-	mu        sync.Mutex
-	stopWatch func() bool // guarded by mu
+	unwatchFn func() // set by watch
 }
 
 func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
+	if !e.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer e.streams.Done()
 	s := &stream{edge: e, w: w, r: hr, ctl: http.NewResponseController(w)}
-	s.peer = newPeer(addr(hr.RemoteAddr), hr.TLS != nil, e.TrustedProxies)
+	s.peer, _ = hr.Context().Value(peerKey{}).(peer)
 	r := &s.request
 	r.ID, r.start = e.ids.append(nil), time.Now()
 	defer s.free()
@@ -65,6 +75,9 @@ func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 		e.log(r, &s.peer, e.refuse(s, r, f))
 	} else {
 		s.describe(r, name, port)
+		if r.hasBody() {
+			s.pump = newPump(hr.Body)
+		}
 		e.log(r, &s.peer, e.dispatch(hr.Context(), s, r, name))
 	}
 	if s.aborted {
@@ -73,111 +86,22 @@ func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	}
 }
 
-// addr is the text of an address.
-type addr string
-
-func (addr) Network() string  { return "tcp" }
-func (a addr) String() string { return string(a) }
-
-// check holds a request to the bounds of HTTP/1.1; net/http has held it to RFC
-// 9113.
-func (s *stream) check() (name []byte, port int, f *tunnel.Failure) {
-	n := 0
-	for _, values := range s.r.Header {
-		n += len(values)
+// enter counts a handler that Close waits for; false once that has begun.
+func (e *Edge) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.streams.Add(1)
 	}
-	if n > http1.MaxFields {
-		return nil, 0, tunnel.Fail(tunnel.RequestHeadTooLarge, nil)
-	}
-	if len(s.r.RequestURI) > http1.MaxTarget {
-		return nil, 0, tunnel.Fail(tunnel.RequestTargetTooLong, nil)
-	}
-	if s.r.Method == http.MethodConnect || len(s.r.Method) > http1.MaxMethod {
-		return nil, 0, tunnel.Fail(tunnel.RequestNotImplemented, nil)
-	}
-	if err := s.consistent(); err != nil {
-		return nil, 0, tunnel.Fail(tunnel.RequestBad, err)
-	}
-	name, port, err := http1.CanonicalHost([]byte(s.r.Host))
-	if err != nil {
-		return nil, 0, tunnel.Fail(tunnel.RequestBad, err)
-	}
-	return name, port, nil
+	return !e.closed
 }
 
-// consistent finds what net/http lets pass of a malformed request: a Host
-// beside another :authority (RFC 9113 8.3.1) and lengths that differ from each
-// other or from the body's (8.1.1).
-func (s *stream) consistent() error {
-	for _, host := range s.r.Header["Host"] {
-		if !strings.EqualFold(host, s.r.Host) {
-			return errors.New("host differs from :authority")
-		}
-	}
-	for _, v := range s.r.Header["Content-Length"] {
-		n, err := strconv.ParseUint(v, 10, 62)
-		if err != nil || int64(n) != s.r.ContentLength {
-			return errors.New("content-length differs")
-		}
-	}
-	return nil
-}
-
-// describe fills in what the tunnel is told of the request.
-func (s *stream) describe(r *request, name []byte, port int) {
-	hr := s.r
-	r.Method, r.Target, r.Authority = []byte(hr.Method), []byte(hr.RequestURI), []byte(hr.Host)
-	r.Client = []byte(hr.RemoteAddr)
-	r.ContentLength = hr.ContentLength
-	r.Flags = tunnel.RequestHTTP2
-	if s.peer.https {
-		r.Flags |= tunnel.RequestHTTPS
-	}
-	if hr.Body != nil && hr.Body != http.NoBody && hr.ContentLength != 0 {
-		r.Flags |= tunnel.RequestBody
-	} else if replayable(r.Method) {
-		r.Flags |= tunnel.RequestReplayable
-	}
-	if strings.EqualFold(hr.Header.Get("Te"), "trailers") {
-		r.Flags |= tunnel.RequestTrailers
-	}
-	if strings.EqualFold(hr.Header.Get("Expect"), "100-continue") {
-		r.Flags |= tunnel.RequestExpect
-		r.waits = r.hasBody()
-	}
-	r.accept = []byte(strings.Join(hr.Header["Accept"], ","))
-	r.covered = s.edge.covers(&s.peer, name)
-	var h tunnel.Header
-	h.Add("Host", hr.Host)
-	// net/http has lost the order of the fields; any will do, but the same
-	// each time.
-	for _, name := range sortedKeys(hr.Header) {
-		if name == "Te" || name == "Host" || name == "Content-Length" {
-			continue
-		}
-		values := hr.Header[name]
-		if name == "Cookie" {
-			values = []string{strings.Join(values, "; ")} // RFC 9113 8.2.3
-		}
-		for _, v := range values {
-			h.Add(name, v)
-		}
-	}
-	if hr.ContentLength >= 0 && r.hasBody() || hr.Header["Content-Length"] != nil {
-		h.Add("Content-Length", strconv.FormatInt(hr.ContentLength, 10))
-	}
-	for _, name := range sortedKeys(hr.Trailer) {
-		h.Add("Trailer", name) // net/http has taken it away
-	}
-	r.Header = s.peer.add(s.peer.strip(h), s.peer.fields(r.Authority, port))
-}
-
-func sortedKeys(h http.Header) []string { return slices.Sorted(maps.Keys(h)) }
-
-// free gives the buffer back.
+// free ends what reads the body.
 func (s *stream) free() {
-	if s.buf != nil {
-		largeReads.Put(s.buf)
+	if s.pump != nil {
+		// A stream that takes no deadline has ended, and so has its body.
+		_ = s.ctl.SetReadDeadline(past)
+		s.pump.close()
 	}
 }
 
@@ -196,45 +120,33 @@ func (s *stream) trailers() tunnel.Header {
 }
 
 func (s *stream) body() ([]byte, error) {
-	if s.buf == nil {
-		s.buf = largeReads.Get().(*[]byte)
-	}
-	n, err := s.r.Body.Read(*s.buf)
-	switch {
-	case n > 0:
-		return (*s.buf)[:n], nil
-	case err == io.EOF:
-		return nil, io.EOF
-	case err == nil:
-		err = io.ErrNoProgress
-	}
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return nil, errInterrupted
+	p, err := s.pump.next()
+	if err == nil || err == io.EOF || err == errInterrupted {
+		return p, err
 	}
 	return nil, tunnel.Fail(tunnel.VisitorGone, err)
 }
 
-func (s *stream) interrupt() {
-	// A stream that takes no deadline has ended: body returns anyway.
-	_ = s.ctl.SetReadDeadline(past)
-}
-
-func (s *stream) resume() { _ = s.ctl.SetReadDeadline(time.Time{}) }
+func (s *stream) interrupt() { s.pump.interrupt() }
+func (s *stream) resume()    { s.pump.resume() }
 
 func (s *stream) watch(x *tunnel.Exchange) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopWatch = context.AfterFunc(s.r.Context(), func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(s.r.Context(), func() {
+		defer close(done)
 		x.Abort(tunnel.Fail(tunnel.VisitorGone, context.Cause(s.r.Context())))
 	})
+	s.unwatchFn = func() {
+		if !stop() {
+			<-done // x may be another's soon
+		}
+	}
 }
 
 func (s *stream) unwatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopWatch != nil {
-		s.stopWatch()
-		s.stopWatch = nil
+	if s.unwatchFn != nil {
+		s.unwatchFn()
+		s.unwatchFn = nil
 	}
 }
 
@@ -243,11 +155,10 @@ func (s *stream) unwatch() {
 func (s *stream) sent() bool { return s.isGone }
 
 func (s *stream) interim(r *tunnel.Response) error {
-	if err := checkFields(r.Header); err != nil {
+	if err := checkHead(r); err != nil {
 		return err
 	}
 	h := s.w.Header()
-	clear(h)
 	set(h, r.Header)
 	s.w.WriteHeader(r.Status)
 	clear(h)
@@ -261,7 +172,7 @@ func set(h http.Header, fields tunnel.Header) {
 		h[name] = append(h[name], string(f.Value))
 	}
 	// Nothing is invented.
-	for _, name := range []string{"Date", "Content-Type"} {
+	for _, name := range []string{"Date", "Content-Type", "Content-Length"} {
 		if _, ok := h[name]; !ok {
 			h[name] = nil
 		}
@@ -283,8 +194,10 @@ func (s *stream) begin() {
 	}
 	r := s.pending
 	s.pending, s.isGone = nil, true
-	set(s.w.Header(), r.Header)
+	h := s.w.Header()
+	set(h, r.Header)
 	s.w.WriteHeader(r.Status)
+	clear(h) // what a Trailer field announces would be sent once more
 }
 
 func (s *stream) write(p []byte) error {
@@ -332,5 +245,5 @@ func (s *stream) abort() {
 
 // upgrade is never asked for: RequestUpgrade is HTTP/1.1's.
 func (s *stream) upgrade(x *tunnel.Exchange, _ *tunnel.Response) error {
-	return gone(x, &tunnel.Failure{Cause: tunnel.Protocol, Detail: "an upgrade that nobody asked for"})
+	return gone(x, violation("a switch of protocols that nobody asked for"))
 }

@@ -35,6 +35,8 @@ const (
 
 // A Registry maps names to tunnels. It may be used by many goroutines.
 type Registry struct {
+	askTimeout time.Duration
+
 	mu     sync.RWMutex
 	names  map[string]*Tunnel // guarded by mu
 	counts map[string]int     // guarded by mu; names of each account
@@ -68,7 +70,7 @@ type Binding struct {
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
-	return &Registry{names: make(map[string]*Tunnel), counts: make(map[string]int)}
+	return &Registry{askTimeout: askTimeout, names: make(map[string]*Tunnel), counts: make(map[string]int)}
 }
 
 // Lookup returns the tunnel called name, nil if there is none.
@@ -147,7 +149,7 @@ func (g *Registry) Bind(ctx context.Context, c Claim) (*Tunnel, error) {
 		if err != nil || held == nil {
 			return t, err
 		}
-		ask, cancel := context.WithTimeout(ctx, askTimeout)
+		ask, cancel := context.WithTimeout(ctx, g.askTimeout)
 		err = held.Session.Ping(ask)
 		cancel()
 		if ctx.Err() != nil {

@@ -1,0 +1,134 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"share/tunnel"
+)
+
+// An answer that fails behind its head is visibly cut, each in its own way, and
+// what came before arrives.
+func TestAbort(t *testing.T) {
+	t.Parallel()
+	read := make(chan bool)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		length := int64(-1)
+		if string(x.Request().Target) == "/length" {
+			length = 1000
+		}
+		x.SendResponse(response(200, length))
+		io.WriteString(x, "part")
+		x.Flush()
+		<-read // or the failure might come before the head has left
+		x.Abort(&tunnel.Failure{Cause: tunnel.TargetIncomplete})
+	}, nil)
+	secure := s.secureDoor("x.test")
+	tests := []struct {
+		name, target, version string
+		tls                   bool
+		want                  error // of the TCP connection
+	}{
+		{"chunked", "/", "1.1", false, io.EOF},
+		{"length", "/length", "1.1", false, io.EOF},
+		{"HTTP/1.0", "/", "1.0", false, syscall.ECONNRESET},
+		{"HTTP/1.0 with a length", "/length", "1.0", false, io.EOF},
+		{"chunked, TLS", "/", "1.1", true, io.EOF},
+		{"length, TLS", "/length", "1.1", true, io.EOF},
+		{"HTTP/1.0, TLS", "/", "1.0", true, syscall.ECONNRESET},
+	}
+	for _, tt := range tests {
+		v, w := s.visit(), (*watched)(nil)
+		if tt.tls {
+			v, w = s.visitSecurely(secure, "http/1.1")
+		}
+		v.send("GET " + tt.target + " HTTP/" + tt.version + "\nHost: x.test\n\n")
+		var got strings.Builder
+		for !strings.Contains(got.String(), "part") {
+			b, err := v.r.ReadByte()
+			if err != nil {
+				t.Fatalf("%s: %v behind %q", tt.name, err, got.String())
+			}
+			got.WriteByte(b)
+		}
+		read <- true
+		rest, err := v.ends()
+		if strings.Contains(rest, "0\r\n") {
+			t.Errorf("%s: a last chunk: %q", tt.name, rest)
+		}
+		if w != nil {
+			if err == io.EOF && tt.want != io.EOF {
+				t.Errorf("%s: TLS says that the end is the message's", tt.name)
+			}
+			if err = w.ended; err == nil {
+				err = io.EOF // behind TLS's own end
+			}
+		}
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: the connection ended with %v, want %v", tt.name, err, tt.want)
+		}
+	}
+
+	v := s.visit2()
+	stream := v.open(true, "GET", "/")
+	go func() { read <- true }()
+	if a := v.receive(stream); a.end != "RST_STREAM INTERNAL_ERROR" || a.status != "200" || a.body != "part" {
+		t.Errorf("HTTP/2: %+v", a)
+	}
+	// The connection lives on.
+	stream = v.open(true, "GET", "/none", "x-forwarded-for", "1")
+	go func() { read <- true }()
+	if a := v.receive(stream); a.end != "RST_STREAM INTERNAL_ERROR" {
+		t.Errorf("HTTP/2, again: %+v", a)
+	}
+}
+
+// A whole answer that ends with its connection ends with a FIN, and with TLS
+// says so.
+func TestEndWithTheConnection(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) {
+		x.SendResponse(response(200, -1))
+		io.WriteString(x, "whole")
+		x.End(nil)
+	}, nil)
+	secure := s.secureDoor("x.test")
+	v := s.visit()
+	// A second request that is not answered must not turn the end into a reset.
+	v.send("GET / HTTP/1.0\nHost: x.test\nConnection: keep-alive\n\nGET / HTTP/1.0\nHost: x.test\n\n")
+	if rest, err := v.ends(); err != io.EOF || !strings.HasSuffix(rest, "\r\n\r\nwhole") {
+		t.Errorf("%q, %v", rest, err)
+	}
+	v, w := s.visitSecurely(secure, "http/1.1")
+	v.send("GET / HTTP/1.0\nHost: x.test\n\n")
+	if rest, err := v.ends(); err != io.EOF || !strings.HasSuffix(rest, "\r\n\r\nwhole") || w.ended != nil && w.ended != io.EOF {
+		t.Errorf("TLS: %q, %v, %v", rest, err, w.ended)
+	}
+}
+
+// A failure that comes with the head, before a byte of it was sent, is
+// answered, also where the connection's end would have been the message's.
+func TestFailureInPlaceOfTheHead(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) {
+		// Trailers that may not be: the relay finds it when all has come.
+		x.SendResponse(response(200, -1))
+		x.End(response(0, 0, "Content-Length", "4").Header)
+	}, nil)
+	for _, version := range []string{"1.1", "1.0"} {
+		for range 20 {
+			v := s.visit()
+			v.send("GET / HTTP/" + version + "\nHost: x.test\nConnection: close\n\n")
+			v.receive("GET").want(t, 502, "protocol")
+			if rest, err := v.ends(); rest != "" || err != io.EOF {
+				t.Errorf("HTTP/%s: %q, %v behind the answer", version, rest, err)
+			}
+		}
+	}
+	v := s.visit2()
+	a := v.receive(v.open(true, "GET", "/"))
+	a.want(t, 502, "protocol")
+}

@@ -1,0 +1,150 @@
+package edge
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"share/tunnel"
+)
+
+// Whether a body is wanted is the target's to say.
+func TestExpect(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) {
+		r := x.Request()
+		if r.Flags&tunnel.RequestExpect == 0 || string(r.Header.Get("expect")) != "100-continue" {
+			t.Errorf("flags %b, Expect %q", r.Flags, r.Header.Get("expect"))
+		}
+		if string(r.Target) == "/refused" {
+			respond(x, 417, "no")
+			return
+		}
+		if x.Buffered() {
+			t.Error("the body came unasked")
+		}
+		x.SendResponse(response(100, 0))
+		body, err := io.ReadAll(x)
+		if err != nil {
+			t.Error(err)
+		}
+		respond(x, 200, string(body))
+	}, nil)
+	v := s.visit()
+	v.send("POST /granted HTTP/1.1\nHost: x.test\nExpect: 100-continue\nContent-Length: 4\n\n")
+	if a := v.receive("POST"); a.StatusCode != 100 {
+		t.Fatalf("got %d, want 100", a.StatusCode)
+	}
+	v.send("body")
+	if a := v.receive("POST"); a.StatusCode != 200 || a.body != "body" || a.Close {
+		t.Errorf("got %d %q, close %v", a.StatusCode, a.body, a.Close)
+	}
+	// The refused body may come or not: the connection cannot go on.
+	v.send("POST /refused HTTP/1.1\nHost: x.test\nExpect: 100-continue\nContent-Length: 4\n\n")
+	if a := v.receive("POST"); a.StatusCode != 417 || a.body != "no" || !a.Close {
+		t.Errorf("got %d %q, close %v", a.StatusCode, a.body, a.Close)
+	}
+	v.send("GET / HTTP/1.1\nHost: x.test\n\n") // what would be the body
+	if rest, err := v.ends(); rest != "" || err != io.EOF {
+		t.Errorf("behind the refusal: %q, %v", rest, err)
+	}
+}
+
+// net/http grants a body of HTTP/2 as soon as it is asked for.
+func TestExpect2(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) {
+		body, err := io.ReadAll(x)
+		if err != nil {
+			t.Error(err)
+		}
+		respond(x, 200, string(body))
+	}, nil)
+	v := s.visit2()
+	stream := v.open(false, "POST", "/", "expect", "100-continue", "content-length", "4")
+	v.framer.WriteData(stream, true, []byte("body"))
+	a := v.receive(stream)
+	a.want(t, 200, "")
+	if strings.Join(a.interim, ",") != "100" || a.body != "body" {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// An answer that comes before the upload's end arrives, and what is left of the
+// upload is not taken for a request.
+func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) { respond(x, 413, "too much") }, nil)
+	for _, framing := range []string{"Content-Length: 1000000", "Transfer-Encoding: chunked"} {
+		v := s.visit()
+		v.send("POST / HTTP/1.1\nHost: x.test\n" + framing + "\n\n")
+		if a := v.receive("POST"); a.StatusCode != 413 || a.body != "too much" || !a.Close {
+			t.Errorf("%s: got %d %q, close %v", framing, a.StatusCode, a.body, a.Close)
+		}
+		io.WriteString(v, "GET / HTTP/1.1\r\nHost: x.test\r\n\r\n")
+		if rest, err := v.ends(); rest != "" || err != io.EOF {
+			t.Errorf("%s: behind the answer: %q, %v", framing, rest, err)
+		}
+	}
+	v := s.visit2()
+	stream := v.open(false, "POST", "/")
+	a := v.receive(stream)
+	if a.want(t, 413, ""); a.body != "too much" {
+		t.Errorf("HTTP/2: %+v", a)
+	}
+}
+
+// A body that is no valid chunked one is the visitor's fault: the target never
+// takes it for whole.
+func TestMalformedUpload(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		_, err := io.Copy(io.Discard, x)
+		ended <- err
+		respond(x, 200, "ok")
+	}, nil)
+	const head = "POST / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\n\n"
+	for _, body := range []string{"x\n", "4\nbodyx", "0\nContent-Length: 4\n\n"} {
+		// With its head: the target sees nothing of the request.
+		v := s.visit()
+		v.send(head + body)
+		v.receive("POST").want(t, 400, "bad_request")
+		if len(ended) > 0 {
+			t.Errorf("%q: the request got to the agent", body)
+		}
+		// Later: it sees the body end badly.
+		v = s.visit()
+		v.send(head)
+		until(t, "the request", func() bool { return s.relay.Live() == 1 })
+		v.send(body)
+		v.receive("POST").want(t, 400, "bad_request")
+		if err := await(t, ended, "the body's end"); err == nil {
+			t.Errorf("%q: the agent takes the body for whole", body)
+		}
+		if rest, err := v.ends(); rest != "" || err != io.EOF {
+			t.Errorf("%q: behind the answer: %q, %v", body, rest, err)
+		}
+	}
+}
+
+// Trailers of a request go on, those that may not frame or route it.
+func TestRequestTrailers(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) {
+		io.Copy(io.Discard, x)
+		respond(x, 200, string(x.Trailers().Get("x-sum")))
+	}, nil)
+	v := s.visit()
+	v.send("POST / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\nTrailer: X-Sum\n\n4\nbody\n0\nX-Sum: one\n\n")
+	if a := v.receive("POST"); a.body != "one" {
+		t.Errorf("got %q", a.body)
+	}
+	v2 := s.visit2()
+	stream := v2.open(false, "POST", "/", "trailer", "x-sum")
+	v2.framer.WriteData(stream, false, []byte("body"))
+	v2.trailers(stream, "x-sum", "two")
+	if a := v2.receive(stream); a.body != "two" {
+		t.Errorf("HTTP/2: %+v", a)
+	}
+}

@@ -1,0 +1,290 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"share/tunnel"
+)
+
+func ok(x *tunnel.Exchange) { respond(x, 200, "ok") }
+
+func TestHeadTimeout(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout = time.Millisecond })
+	var visitors []*rawVisitor
+	for _, head := range []string{"G", "GET / HTTP/1.1\n", "GET / HTTP/1.1\nHost: x.test\nX: "} {
+		v := s.visit()
+		v.send(head)
+		visitors = append(visitors, v)
+	}
+	for _, v := range visitors {
+		a := v.receive("GET")
+		if a.want(t, 408, "request_timeout"); !a.Close {
+			t.Error("the answer does not say that the connection ends")
+		}
+		if rest, err := v.ends(); rest != "" || err != io.EOF {
+			t.Errorf("behind the answer: %q, %v", rest, err)
+		}
+	}
+	if !strings.Contains(s.log.String(), "status=408 cause=request_timeout by=share-relay") {
+		t.Errorf("log: %s", s.log)
+	}
+}
+
+// What is wrong with a later request is answered, too.
+func TestBadSecondRequest(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout = time.Millisecond })
+	for second, status := range map[string]int{"GET / HTTP/1.1\nHost": 408, " ": 400, "GET / HTTP/2.2\n\n": 505} {
+		v := s.visit()
+		v.send("GET / HTTP/1.1\nHost: x.test\n\n" + second)
+		if a := v.receive("GET"); a.body != "ok" || a.err != nil {
+			t.Errorf("%q: the first answer is %q, %v", second, a.body, a.err)
+		}
+		if a := v.receive("GET"); a.StatusCode != status || !a.Close {
+			t.Errorf("%q: got %d, want %d", second, a.StatusCode, status)
+		}
+		if rest, err := v.ends(); rest != "" || err != io.EOF {
+			t.Errorf("%q: %q, %v behind the answer", second, rest, err)
+		}
+	}
+}
+
+// A visitor who was told of the timeout and still sends gets to read that.
+func TestLingerOutlastsTheWatch(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout = time.Millisecond })
+	v := s.visit()
+	v.send("GET / HTTP/1.1\n")
+	if _, err := v.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	c := s.only()
+	for range 3 {
+		c.look(time.Now().Add(time.Hour))
+	}
+	v.send(strings.Repeat("X-Late: field\n", 5000))
+	v.Conn.(*net.TCPConn).CloseWrite()
+	v.receive("GET").want(t, 408, "request_timeout")
+	if _, err := v.ends(); err != io.EOF {
+		t.Errorf("the connection ended with %v", err)
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.IdleTimeout = time.Millisecond })
+	silent, used := s.visit(), s.visit()
+	used.send("GET / HTTP/1.1\nHost: x.test\n\n")
+	if a := used.receive("GET"); a.body != "ok" || a.Close {
+		t.Errorf("%q, close %v", a.body, a.Close)
+	}
+	second := s.visit2()
+	second.receive(second.open(true, "GET", "/"))
+	for name, v := range map[string]*rawVisitor{"silent": silent, "used": used} {
+		if rest, err := v.ends(); rest != "" || err != io.EOF {
+			t.Errorf("%s: %q, %v", name, rest, err)
+		}
+	}
+	if a := second.receive(0); a.end != "EOF" {
+		t.Errorf("HTTP/2: the connection ended with %q", a.end)
+	}
+}
+
+// A visitor who begins as HTTP/2 does, and then is silent, is not waited for.
+func TestPrefaceTimeout(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout = time.Millisecond })
+	nc, err := net.Dial("tcp", s.second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := visitorOn(t, nc)
+	v.send("PRI * HTTP/2.0\n")
+	if _, err := v.ends(); err != io.EOF {
+		t.Errorf("the connection ended with %v", err)
+	}
+}
+
+// A hooked connection calls a function behind each Read that brought bytes.
+type hooked struct {
+	*net.TCPConn
+	hook func()
+}
+
+func (h *hooked) Read(p []byte) (int, error) {
+	n, err := h.TCPConn.Read(p)
+	if n > 0 {
+		h.hook()
+	}
+	return n, err
+}
+
+// A request whose first bytes come when its connection is about to be closed
+// for being idle, or for being slow, is served: no deadline stays armed.
+func TestRequestAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	moments := map[string]func(*conn){
+		"drained": func(c *conn) { c.closeIdle() },
+		"too slow": func(c *conn) {
+			for range 2 {
+				c.look(time.Now().Add(time.Hour))
+			}
+		},
+	}
+	s := newStub(t, func(x *tunnel.Exchange) {
+		body, err := io.ReadAll(x)
+		if err != nil {
+			t.Errorf("the upload ended with %v", err)
+		}
+		respond(x, 200, string(body))
+	}, nil)
+	for name, moment := range moments {
+		var v *rawVisitor
+		hook := func() {
+			for _, c := range s.all(nil) {
+				c.mu.Lock()
+				early := c.phase <= phaseHead
+				c.mu.Unlock()
+				if early {
+					moment(c)
+				}
+			}
+		}
+		v = s.visitThrough(func(nc *net.TCPConn) net.Conn { return &hooked{nc, hook} })
+		for range 2 {
+			v.send("POST / HTTP/1.1\nHost: x.test\nContent-Length: 8\n\nhalf")
+			until(t, "the request", func() bool { return s.relay.Live() == 1 })
+			v.send("half")
+			if a := v.receive("POST"); a.StatusCode != 200 || a.body != "halfhalf" {
+				t.Errorf("%s: %d %q, want the target's answer", name, a.StatusCode, a.body)
+			}
+		}
+		v.Close()
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	entered, finish := make(chan bool), make(chan bool)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		entered <- true
+		<-finish
+		respond(x, 200, "drained")
+	}, nil)
+	idle, busy, half := s.visit(), s.visit(), s.visit()
+	half.send("GET / HTTP/1.1\nHost")
+	busy.send("GET / HTTP/1.1\nHost: x.test\n\n")
+	await(t, entered, "a request")
+	busy2 := s.visit2()
+	stream := busy2.open(true, "GET", "/")
+	await(t, entered, "a request of HTTP/2")
+	until(t, "half a head", func() bool {
+		n := 0
+		for _, c := range s.all(nil) {
+			c.mu.Lock()
+			if c.phase == phaseHead {
+				n++
+			}
+			c.mu.Unlock()
+		}
+		return n == 1
+	})
+
+	drained := make(chan error)
+	go func() { drained <- s.Drain(context.Background()) }()
+	if rest, err := idle.ends(); rest != "" || err != io.EOF {
+		t.Errorf("idle: %q, %v", rest, err)
+	}
+	half.send(": x.test\n\n")
+	await(t, entered, "a request whose head had begun")
+	select {
+	case err := <-drained:
+		t.Fatalf("Drain returned %v with requests open", err)
+	default:
+	}
+	close(finish)
+	for name, v := range map[string]*rawVisitor{"busy": busy, "half a head": half} {
+		a := v.receive("GET")
+		if a.body != "drained" || a.err != nil || !a.Close {
+			t.Errorf("%s: %q, %v, close %v", name, a.body, a.err, a.Close)
+		}
+		v.Close()
+	}
+	if a := busy2.receive(stream); a.body != "drained" || a.end != "END_STREAM" {
+		t.Errorf("HTTP/2: %+v", a)
+	}
+	if err := await(t, drained, "the drain"); err != nil {
+		t.Errorf("Drain: %v", err)
+	}
+	if rest, err := s.visit().ends(); rest != "" || err != io.EOF {
+		t.Errorf("a new visitor: %q, %v", rest, err)
+	}
+}
+
+func TestDrainEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	entered := make(chan bool)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		x.SendResponse(response(200, -1))
+		io.WriteString(x, "never whole")
+		x.Flush()
+		gone := make(chan bool)
+		x.OnAbort(func(*tunnel.Failure) { close(gone) })
+		entered <- true
+		<-gone
+	}, nil)
+	v := s.visit()
+	v.send("GET / HTTP/1.1\nHost: x.test\n\n")
+	await(t, entered, "the request")
+	if _, err := v.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	e := s.Edge
+	s.Edge = New(Config{}) // for the stub to close
+	if err := e.Drain(ctx); err == nil {
+		t.Error("Drain reports that all has ended")
+	}
+	e.Close()
+	if rest, err := v.ends(); strings.HasSuffix(rest, "0\r\n\r\n") || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the answer ended with %q, %v", rest, err)
+	}
+}
+
+// Shed makes room without harm to a request.
+func TestShed(t *testing.T) {
+	t.Parallel()
+	entered, finish := make(chan bool), make(chan bool)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		entered <- true
+		<-finish
+		respond(x, 200, "ok")
+	}, nil)
+	var idle []*rawVisitor
+	for range 5 {
+		idle = append(idle, s.visit())
+	}
+	busy := s.visit()
+	busy.send("GET / HTTP/1.1\nHost: x.test\n\n")
+	await(t, entered, "the request")
+	until(t, "all connections", func() bool { return len(s.all(nil)) == 6 })
+	s.Shed()
+	for _, v := range idle {
+		if rest, err := v.ends(); rest != "" || err != io.EOF {
+			t.Errorf("idle: %q, %v", rest, err)
+		}
+	}
+	close(finish)
+	if a := busy.receive("GET"); a.body != "ok" || a.Close {
+		t.Errorf("busy: %q, close %v", a.body, a.Close)
+	}
+}
