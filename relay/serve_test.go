@@ -43,7 +43,7 @@ type serving struct {
 func serve(t *testing.T, cfg Config, certificate *Certificate, kinds ...string) *serving {
 	t.Helper()
 	s := &serving{t: t, log: &lines{}, addrs: make(map[string]string), ended: make(chan error, 1)}
-	cfg.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Logger = newLogger(s.log)
 	if cfg.Grace == 0 {
 		cfg.Grace = patience
 	}
@@ -229,6 +229,10 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
+}
+
+func newLogger(l *lines) *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (l *lines) has(text string) bool { return strings.Contains(l.String(), text) }

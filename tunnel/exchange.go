@@ -87,56 +87,6 @@ func (x *Exchange) restart() {
 	x.upgraded.Store(false)
 }
 
-// serve is the agent's end of a stream: one exchange after the other.
-func (x *Exchange) serve() {
-	s := x.lane.session
-	for {
-		x.restart()
-		if err := x.in.receiveRequest(); err != nil {
-			return
-		}
-		s.live.Add(1)
-		x.lane.live.Add(1)
-		if s.draining.Load() {
-			x.Abort(&Failure{Cause: Draining, NotProcessed: true})
-		} else {
-			s.handler(x)
-		}
-		clean := x.settle()
-		x.OnAbort(nil)
-		x.unbulk()
-		x.lane.live.Add(-1)
-		s.leave()
-		if !clean {
-			return
-		}
-	}
-}
-
-// settle brings an exchange that its handler has left to its end, and reports
-// whether the stream can carry another.
-func (x *Exchange) settle() bool {
-	if x.failed() == nil && !x.out.done() {
-		x.Abort(&Failure{Cause: Internal, Detail: "the exchange was left open"})
-	}
-	// The END of a request without a body came with its head or, when an
-	// upgrade was refused, follows the answer.
-	due := x.in.request.ContentLength == 0 && !x.upgraded.Load()
-	for x.failed() == nil && !x.in.ended.Load() && (due || x.Buffered()) {
-		if p, err := x.Data(); err != nil || due && len(p) > 0 {
-			break
-		}
-	}
-	return x.failed() == nil && x.in.ended.Load() && !x.stopped.Load() && !x.upgraded.Load()
-}
-
-// unread reports whether the agent ends its half while a request's body is
-// still under way.
-func (x *Exchange) unread() bool {
-	return x.lane.session.agent && !x.upgraded.Load() && !x.stopped.Load() &&
-		!x.in.ended.Load() && x.in.request.ContentLength != 0
-}
-
 // Close ends the opener's use of the exchange. A stream whose halves both
 // ended without an error is kept for the next; any other is given up, and the
 // other end told.
@@ -382,13 +332,12 @@ func (x *Exchange) streamError(err error) *Failure {
 	if f := x.failed(); f != nil {
 		return f
 	}
-	if x.stopped.Load() && errors.Is(err, yamux.ErrTimeout) {
-		return Fail(VisitorIncomplete, ErrStopped)
-	}
 	f := &Failure{Cause: LinkLost, Detail: "the stream was cut"}
 	switch {
 	case x.lane.mux.IsClosed():
 		f.Detail = x.lane.cause().Error()
+	case x.stopped.Load() && errors.Is(err, yamux.ErrTimeout):
+		return Fail(VisitorIncomplete, ErrStopped)
 	case errors.Is(err, io.EOF) && x.lane.session.agent:
 		// The relay has left, and its RESET is still to be read.
 		f = &Failure{Cause: VisitorGone, Detail: "the relay gave the exchange up"}

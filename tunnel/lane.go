@@ -34,14 +34,14 @@ type lane struct {
 	mux     *yamux.Session
 	control *control
 
-	live      atomic.Int32 // exchanges under way
-	bulk      atomic.Int32 // of them, those that have become large
-	opening   atomic.Int32 // exchanges that wait for a stream
-	finishing atomic.Int32 // streams given up and not yet closed
-	unopened  atomic.Int64 // since when no stream could be opened, 0 if one was
+	live     atomic.Int32 // exchanges under way
+	bulk     atomic.Int32 // of them, those that have become large
+	opening  atomic.Int32 // exchanges that wait for a stream
+	unopened atomic.Int64 // since when no stream could be opened, 0 if one was
 
 	mu        sync.Mutex
 	idle      []*Exchange          // guarded by mu; last in, first out
+	first     *yamux.Stream        // guarded by mu; the control stream
 	exchanges map[uint32]*Exchange // guarded by mu; by stream
 	early     map[uint32]reset     // guarded by mu; by stream not yet accepted
 	newest    uint32               // guarded by mu; the last stream accepted
@@ -75,6 +75,7 @@ func (silent) Println(...any)        {}
 // newLane starts a multiplexer over conn, which the lane owns from here on.
 func newLane(s *Session, conn net.Conn) (*lane, error) {
 	l := &lane{session: s, link: newLink(conn), exchanges: make(map[uint32]*Exchange)}
+	l.link.ending = l.wake
 	start := yamux.Server
 	if s.agent {
 		start = yamux.Client
@@ -140,8 +141,26 @@ func (l *lane) openControl() error {
 	if err != nil {
 		return fmt.Errorf("open control stream: %w", l.linkError(err))
 	}
+	l.mu.Lock()
+	l.first = stream
+	l.mu.Unlock()
 	l.control = newControl(l, stream)
 	return nil
+}
+
+// wake ends every wait for the multiplexer, which is closing: a stream's reader
+// and writer would turn in a circle until it has, and leave it no time to.
+// What has arrived is still read.
+func (l *lane) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A stream's deadlines cannot fail to be set.
+	if l.first != nil {
+		_ = l.first.SetDeadline(past)
+	}
+	for _, x := range l.exchanges {
+		x.wake()
+	}
 }
 
 // linkError prefers what the link knows to the multiplexer's own error.

@@ -31,7 +31,8 @@ var linkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, linkBuffer); 
 // One goroutine may Write, one may Read; Flush and Close may be called by any.
 type link struct {
 	net.Conn
-	guard guard // owned by the reading goroutine
+	guard  guard  // owned by the reading goroutine
+	ending func() // if not nil, called before the connection is closed
 
 	heard   atomic.Int64 // when a byte last arrived, Unix nanoseconds
 	partial atomic.Int64 // since when a frame is arriving, 0 if none is
@@ -239,6 +240,9 @@ func (l *link) cause() error {
 // pending is lost: call Flush first.
 func (l *link) Close() error {
 	l.closed.Do(func() {
+		if l.ending != nil {
+			l.ending()
+		}
 		l.fail(errLinkClosed)
 		l.closeErr = l.Conn.Close()
 	})

@@ -71,7 +71,7 @@ func TestReadHello(t *testing.T) {
 			}()
 			before := spent()
 			h, err := ReadHello(r)
-			before.below(t, 5, 1)
+			before.below(t, 5, 2)
 			if tt.want != nil {
 				if !tt.want(err) {
 					t.Errorf("error %v", err)
@@ -181,7 +181,7 @@ func TestNothingBeforeWelcome(t *testing.T) {
 	if err := Reject(r, &RejectError{Code: RejectToken, Message: "unknown token"}); err != nil {
 		t.Error(err)
 	}
-	before.below(t, 5, 1)
+	before.below(t, 5, 4)
 	r.Close()
 	<-flooded
 }

@@ -14,8 +14,8 @@ const (
 	// stream.
 	maxLive = 4096
 
-	// maxStreams bounds the streams that the relay has open, and those that
-	// are given up and not yet closed.
+	// maxStreams bounds the streams of a lane, those that are given up and
+	// not yet closed included.
 	maxStreams = 2 * maxLive
 
 	// reuseLimit is how many bytes a stream may carry and still be reused:
@@ -58,7 +58,6 @@ func (l *lane) accept() error {
 			x.serve()
 			x.in.release()
 			x.out.release()
-			l.remove(x)
 			l.finish(x)
 		})
 	}
@@ -161,7 +160,7 @@ func (l *lane) add(x *Exchange) bool {
 	return true
 }
 
-// streams is how many streams carry exchanges, or wait to.
+// streams is how many streams carry exchanges, wait to, or are being closed.
 func (l *lane) streams() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,7 +176,6 @@ func (l *lane) remove(x *Exchange) {
 // discard closes x's stream for good. Closing may wait for the link, which no
 // visitor shall.
 func (l *lane) discard(x *Exchange) {
-	l.remove(x)
 	l.spawn(func() { l.finish(x) })
 }
 
@@ -188,8 +186,8 @@ func (l *lane) discard(x *Exchange) {
 // The FIN must not overtake why the exchange failed. The relay's waits until
 // RESET is on its way; the agent's, until the relay has seen the failure.
 func (l *lane) finish(x *Exchange) {
-	defer l.finishing.Add(-1)
-	if l.finishing.Add(1) > maxStreams {
+	defer l.remove(x)
+	if l.streams() > maxStreams {
 		l.close(errUnended)
 		return
 	}
@@ -198,24 +196,28 @@ func (l *lane) finish(x *Exchange) {
 		l.control.idle(flushTimeout)
 		deadline = time.Now().Add(finishTimeout)
 	} else if x.tells() {
-		readOut(x.stream, deadline)
+		l.readOut(x.stream, deadline)
 	}
 	// An error is the lane's end.
 	_ = x.stream.Close()
-	if !readOut(x.stream, deadline) {
+	if !l.readOut(x.stream, deadline) {
 		l.close(errUnended)
 	}
 }
 
-// readOut reads a stream empty until it ends: what came meanwhile would stay
-// in memory. It returns false if that has not happened at the deadline, if
-// there is one, or after finishBytes.
-func readOut(stream *yamux.Stream, deadline time.Time) bool {
+// readOut reads a stream empty until it or the lane ends: what came meanwhile
+// would stay in memory. It returns false if that has not happened at the
+// deadline, if there is one, or after finishBytes.
+func (l *lane) readOut(stream *yamux.Stream, deadline time.Time) bool {
 	buf := smallBuffers.Get().(*[]byte)
 	defer smallBuffers.Put(buf)
 	for left := finishBytes; deadline.IsZero() || left > 0 && time.Now().Before(deadline); {
-		// Every time: who aborts the exchange just now sets another.
+		// Every time: who aborts the exchange just now sets another, as
+		// wake does once the multiplexer is closing.
 		_ = stream.SetReadDeadline(deadline)
+		if l.mux.IsClosed() {
+			return true
+		}
 		n, err := stream.Read(*buf)
 		left -= n
 		if err != nil && !errors.Is(err, yamux.ErrTimeout) {

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -129,7 +130,7 @@ func TestStreamIsReadEmpty(t *testing.T) {
 	p, relay, ended := rawAgent(t, connPair)
 	l := only(t, relay)
 	x := begin(t, relay)
-	if readOut(x.stream, time.Now().Add(time.Millisecond)) {
+	if l.readOut(x.stream, time.Now().Add(time.Millisecond)) {
 		t.Error("a stream that the peer keeps open counts as ended")
 	}
 	x.Close()
@@ -141,12 +142,15 @@ func TestStreamIsReadEmpty(t *testing.T) {
 	}
 
 	x = begin(t, relay)
-	l.finishing.Store(maxStreams)
+	l.mu.Lock()
+	for id := uint32(1000); len(l.exchanges) <= maxStreams; id += 2 {
+		l.exchanges[id] = x
+	}
+	l.mu.Unlock()
 	x.Close()
 	if err := within(t, "end of the session", ended); !errors.Is(err, errUnended) {
 		t.Errorf("session ended with %v", err)
 	}
-	l.finishing.Store(0)
 }
 
 // Closing drops what the multiplexer has queued: drain, flush, close.
@@ -261,5 +265,45 @@ func TestFramesAreSmall(t *testing.T) {
 			t.Errorf("end %d: largest frame %d bytes, %d that the guard refuses", i, w.largest, w.pings)
 		}
 		w.mu.Unlock()
+	}
+}
+
+// Where a session shuts down, who waits for one of its streams turns in a
+// circle until the session has closed: with many of them it takes its time.
+func TestManyExchangesEndAtOnce(t *testing.T) {
+	const n = 500
+	for name, end := range map[string]func(l *lane){
+		"connection": func(l *lane) { l.link.Conn.Close() },
+		"session":    func(l *lane) { l.session.Close() },
+		"protocol":   func(l *lane) { l.link.Write(append(muxOpen(1), muxOpen(1)...)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var inside atomic.Int32
+			agent, relay := tcpPair(t, func(x *Exchange) {
+				inside.Add(1)
+				x.Data()
+			})
+			var waits sync.WaitGroup
+			for range n {
+				x := open(t, relay, &Request{ContentLength: -1})
+				x.Flush()
+				waits.Go(func() {
+					defer x.Close()
+					if _, err := x.ReceiveResponse(); err == nil || AsFailure(err).Cause != LinkLost {
+						t.Errorf("error %v", err)
+					}
+				})
+			}
+			until(t, "exchanges", func() bool { return inside.Load() == n })
+			l := only(t, agent)
+			start := time.Now()
+			end(l)
+			within(t, "end of the agent's session", agent.Done())
+			within(t, "end of the relay's session", relay.Done())
+			waits.Wait()
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("%d exchanges took %v to end", n, d)
+			}
+		})
 	}
 }

@@ -286,7 +286,11 @@ func TestResetFindsItsExchange(t *testing.T) {
 				t.Errorf("frame %d, want PONG", typ)
 			}
 			l := only(t, agent)
-			until(t, "end of the exchange", func() bool { return l.finishing.Load() == 1 })
+			until(t, "end of the exchange", func() bool {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return l.exchanges[2] != nil && l.exchanges[2].failed() != nil
+			})
 			select {
 			case <-ran:
 				if f := within(t, "OnAbort", gone); f.Cause != VisitorGone || f.Detail != "left" {

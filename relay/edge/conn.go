@@ -20,10 +20,8 @@ const (
 	smallRead = 4 << 10
 	largeRead = http1.MaxHead
 
-	// outBuffer is how much of an answer is gathered before it is sent;
-	// pieces above outDirect are sent from where they are.
+	// outBuffer is how much of an answer is gathered before it is sent.
 	outBuffer = 32 << 10
-	outDirect = 8 << 10
 )
 
 var (
@@ -40,6 +38,7 @@ const (
 	phaseHead              // the rest of its head
 	phaseBody              // its body, or room to send
 	phaseWait              // the answer, the request being whole
+	phaseOver              // the visitor's end, or ours
 )
 
 // A conn is a visitor's connection that speaks HTTP/1.1. It is a visitor for
@@ -313,6 +312,13 @@ func (c *conn) unwatch() {
 	}
 }
 
+// answering reports whether a request is under way.
+func (c *conn) answering() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase == phaseBody || c.phase == phaseWait
+}
+
 // closeIdle ends the connection if it is between two requests, and reports
 // whether it is. A request whose first byte has come is served all the same.
 func (c *conn) closeIdle() bool {
@@ -359,6 +365,7 @@ func reset(raw net.Conn) {
 // linger ends the sending direction and reads until the visitor ends theirs,
 // within bounds.
 func (c *conn) linger() {
+	c.enter(phaseOver)
 	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		if cw.CloseWrite() != nil {
 			return

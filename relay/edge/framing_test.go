@@ -128,7 +128,7 @@ func TestFraming2(t *testing.T) {
 // Pieces small and large arrive as they were, whatever carries them.
 func TestBodies(t *testing.T) {
 	t.Parallel()
-	sizes := []int{1, outDirect - 1, outDirect, outDirect + 1, outBuffer, 3 * outBuffer, 1 << 20}
+	sizes := []int{1, outBuffer - 1, outBuffer, outBuffer + 1, 3 * outBuffer, 1 << 20}
 	s := newStub(t, func(x *tunnel.Exchange) {
 		body, err := io.ReadAll(x)
 		if err != nil {
@@ -141,7 +141,7 @@ func TestBodies(t *testing.T) {
 		}
 		x.SendResponse(response(200, length))
 		for i := 0; i < len(body); {
-			n := min(1+i*7%(2*outDirect), len(body)-i)
+			n := min(1+i*7%(2*outBuffer), len(body)-i)
 			x.Write(body[i : i+n])
 			if i%3 == 0 {
 				x.Flush()
