@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // ok is a plain whole answer.
@@ -92,11 +92,42 @@ func upgrade(protocol string, s func(*conn)) script {
 
 // h2c speaks HTTP/2 with prior knowledge.
 func h2c(h http.HandlerFunc) script {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
 	return func(c *conn) {
-		new(http2.Server).ServeConn(c.Conn, &http2.ServeConnOpts{Handler: h,
-			BaseConfig: &http.Server{ErrorLog: log.New(io.Discard, "", 0)}})
+		only := &single{conn: c.Conn, closed: make(chan struct{})}
+		server := &http.Server{Handler: h, Protocols: protocols, ErrorLog: log.New(io.Discard, "", 0),
+			ConnState: func(_ net.Conn, state http.ConnState) {
+				if state == http.StateClosed {
+					only.Close()
+				}
+			}}
+		server.Serve(only)
 	}
 }
+
+// A single is a listener for one connection that is there already.
+type single struct {
+	conn   net.Conn // nil once accepted
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *single) Accept() (net.Conn, error) {
+	if c := s.conn; c != nil {
+		s.conn = nil
+		return c, nil
+	}
+	<-s.closed
+	return nil, net.ErrClosed
+}
+
+func (s *single) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (s *single) Addr() net.Addr { return &net.TCPAddr{} }
 
 // pattern is n bytes in which a shift shows.
 func pattern(n int) string {
