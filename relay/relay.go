@@ -157,7 +157,13 @@ func (r *Relay) drain(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	defer done()
+	r.edge.Settle(last)
 }
+
+// lastWord bounds how long visitors are told that their exchanges were cut.
+const lastWord = time.Second
 
 func (r *Relay) edgeConfig() edge.Config {
 	cfg := edge.Config{

@@ -160,15 +160,14 @@ func (c *conn) answer(r *tunnel.Response, body []byte) error {
 // length is missing. Where the end of the connection is the message's, only a
 // RST does.
 func (c *conn) abort() {
-	c.keep, c.over = false, true
+	c.keep = false
 	// A visitor who does not take what was sent before loses it to a RST. A
 	// connection that takes no deadline is broken.
 	_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))
-	if c.began && !c.close10 && c.flush() == nil {
-		c.linger()
-		return
+	if !c.began || c.close10 || c.flush() != nil {
+		c.over = true
+		reset(c.raw)
 	}
-	reset(c.raw)
 }
 
 // upgrade passes bytes both ways: a FIN for an END, a RST for a failure.

@@ -174,7 +174,7 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 		out.failure = gone(x, err)
 		return out
 	}
-	out.bytes, out.failure = copyBody(v, x)
+	out.bytes, out.failure = copyBody(v, x, resp.ContentLength == 0)
 	return out
 }
 
@@ -202,10 +202,12 @@ func final(v visitor, x *tunnel.Exchange) (*tunnel.Response, error) {
 	}
 }
 
-// copyBody is where the bytes of every answer pass.
-func copyBody(v visitor, x *tunnel.Exchange) (n int64, failure *tunnel.Failure) {
+// copyBody is where the bytes of every answer pass. The head of an empty one
+// waits for its END, which is on its way: where gRPC has nothing to say, its
+// status counts only in a head that ends the stream.
+func copyBody(v visitor, x *tunnel.Exchange, empty bool) (n int64, failure *tunnel.Failure) {
 	for {
-		if !x.Buffered() {
+		if !empty && !x.Buffered() {
 			if err := v.flush(); err != nil {
 				return n, gone(x, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,7 @@ type Edge struct {
 	done     chan struct{} // closed by Close
 	wg       sync.WaitGroup
 	streams  sync.WaitGroup // handlers of HTTP/2; added to under mu unless closed
+	handling atomic.Int64   // as many
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{} // guarded by mu
@@ -164,6 +166,20 @@ func (e *Edge) Drain(ctx context.Context) error {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// Settle returns when no request is under way any more, or when ctx ends. It
+// is for when all have failed: they are then answered, or visibly cut.
+func (e *Edge) Settle(ctx context.Context) {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for e.handling.Load() > 0 || slices.ContainsFunc(e.all(nil), (*conn).answering) {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

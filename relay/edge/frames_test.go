@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"share/tunnel"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -160,4 +162,35 @@ func (v *visitor2) trailers(stream uint32, name, value string) {
 	v.head.Reset()
 	v.hpack.WriteField(hpack.HeaderField{Name: name, Value: value})
 	v.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: v.head.Bytes(), EndStream: true, EndHeaders: true})
+}
+
+// A gRPC server with nothing to say sends its status in a head that ends the
+// stream, and a client takes it from nowhere else.
+func TestEmptyAnswerEndsWithItsHead(t *testing.T) {
+	t.Parallel()
+	seen := make(chan bool)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		x.SendResponse(response(200, 0, "Grpc-Status", "0"))
+		x.Flush()
+		select {
+		case <-seen: // the head came alone
+		case <-time.After(50 * time.Millisecond):
+		}
+		x.End(nil)
+	}, nil)
+	v := s.visit2()
+	stream := v.open(true, "POST", "/")
+	for {
+		frame, err := v.framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, ok := frame.(*http2.MetaHeadersFrame); ok && f.StreamID == stream {
+			if !f.StreamEnded() {
+				t.Error("the head does not end the stream")
+			}
+			close(seen)
+			return
+		}
+	}
 }

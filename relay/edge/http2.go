@@ -64,7 +64,7 @@ func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 	if !e.enter() {
 		panic(http.ErrAbortHandler)
 	}
-	defer e.streams.Done()
+	defer e.leave()
 	s := &stream{edge: e, w: w, r: hr, ctl: http.NewResponseController(w)}
 	s.peer, _ = hr.Context().Value(peerKey{}).(peer)
 	r := &s.request
@@ -90,10 +90,17 @@ func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
 func (e *Edge) enter() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.closed {
-		e.streams.Add(1)
+	if e.closed {
+		return false
 	}
-	return !e.closed
+	e.streams.Add(1)
+	e.handling.Add(1)
+	return true
+}
+
+func (e *Edge) leave() {
+	e.handling.Add(-1)
+	e.streams.Done()
 }
 
 // free ends what reads the body.
