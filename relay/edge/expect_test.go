@@ -98,8 +98,9 @@ func TestEarlyAnswer(t *testing.T) {
 // takes it for whole.
 func TestMalformedUpload(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
+	begun, ended := make(chan bool, 1), make(chan error, 1)
 	s := newStub(t, func(x *tunnel.Exchange) {
+		begun <- true
 		_, err := io.Copy(io.Discard, x)
 		ended <- err
 		respond(x, 200, "ok")
@@ -116,7 +117,7 @@ func TestMalformedUpload(t *testing.T) {
 		// Later: it sees the body end badly.
 		v = s.visit()
 		v.send(head)
-		until(t, "the request", func() bool { return s.relay.Live() == 1 })
+		await(t, begun, "the request")
 		v.send(body)
 		v.receive("POST").want(t, 400, "bad_request")
 		if err := await(t, ended, "the body's end"); err == nil {

@@ -17,10 +17,7 @@ func listed() []plant {
 		}}, []string{"A01", "A02", "A03", "B30"}, true},
 		{"EOF taken for END", []edit{{"tunnel",
 			`return in.x.streamError(err)`,
-			`if err == io.EOF {
-				return err
-			}
-			return in.x.streamError(err)`,
+			`return io.EOF`,
 		}}, []string{"C05", "C08", "C09", "C12", "X303", "X309"}, true},
 		{"RST turned into FIN for an HTTP/1.0 visitor", []edit{{"relay/edge",
 			`func (c *conn) abort() {`,
