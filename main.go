@@ -164,6 +164,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		}
 		defer local.Close()
 		s.agent.Dial = local.Dial
+		s.agent.Notice = local.Note()
 	}
 	a, err := agent.New(s.agent)
 	if err != nil {

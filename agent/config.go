@@ -78,6 +78,9 @@ type Config struct {
 	// If zero, 1.
 	Lanes int
 
+	// Notice is a warning that Run begins with. If empty, there is none.
+	Notice string
+
 	// Version is the program's version, for the relay's log.
 	// If empty, "devel".
 	Version string

@@ -26,6 +26,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.cfg.Notice != "" {
+		a.warn(a.cfg.Notice)
+	}
 	// work ends what takes on more, life all the rest, at once.
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

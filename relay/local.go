@@ -41,6 +41,15 @@ func NewLocal(avoid int, version string) (*Local, error) {
 	return l, nil
 }
 
+// Note says that URLs will not be those of another day, if that is so.
+func (l *Local) Note() string {
+	port := portOf(l.doors[0])
+	if port == localPort {
+		return ""
+	}
+	return fmt.Sprintf("port %d is taken: the URL has port %d this time, and another the next", localPort, port)
+}
+
 // Close stops listening. It is for a Local that does not come to Serve.
 func (l *Local) Close() error {
 	var errs []error

@@ -255,10 +255,17 @@ func TestAgentDrains(t *testing.T) {
 	await(t, entered, "the request")
 	drained := make(chan error)
 	go func() { drained <- a.Drain(t.Context(), tunnel.Drain{DeadlineMS: 10_000}) }()
-	until(t, "the refusal", func() bool {
-		resp, _ := get(t, s.dial(doorHTTP), "x.localhost")
-		return resp.StatusCode == 503 && resp.Header.Get("Share-Error") == "draining"
+	until(t, "the drain", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, session := range s.sessions {
+			return session.Draining()
+		}
+		return false
 	})
+	if resp, _ := get(t, s.dial(doorHTTP), "x.localhost"); resp.StatusCode != 503 || resp.Header.Get("Share-Error") != "draining" {
+		t.Errorf("a new request gets %d %q", resp.StatusCode, resp.Header.Get("Share-Error"))
+	}
 	close(finish)
 	if body := await(t, answer, "the answer"); body != "drained" {
 		t.Errorf("the open request gets %q", body)

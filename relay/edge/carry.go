@@ -175,6 +175,9 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 		return out
 	}
 	out.bytes, out.failure = copyBody(v, x, resp.ContentLength == 0)
+	if f := out.failure; f != nil && f.Cause == tunnel.VisitorGone && out.bytes == resp.ContentLength {
+		out.failure = nil // the visitor has left with all of it
+	}
 	return out
 }
 

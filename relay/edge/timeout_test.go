@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,9 +108,9 @@ func TestPrefaceTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := visitorOn(t, nc)
-	v.send("PRI * HTTP/2.0\n")
-	if _, err := v.ends(); err != io.EOF {
-		t.Errorf("the connection ended with %v", err)
+	io.WriteString(v, "PRI * HTTP/2.0\r\n")
+	if rest, err := v.ends(); rest != "" || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", rest, err)
 	}
 }
 

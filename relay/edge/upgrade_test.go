@@ -106,15 +106,18 @@ func TestUpgrade(t *testing.T) {
 // as it was.
 func TestUpgradeRefused(t *testing.T) {
 	t.Parallel()
+	ended := make(chan error, 1)
 	s := newStub(t, func(x *tunnel.Exchange) {
 		respond(x, 403, "no")
-		if _, err := x.Data(); err != io.EOF {
-			t.Errorf("the request's half ended with %v", err)
-		}
+		_, err := x.Data()
+		ended <- err
 	}, nil)
 	v := s.visit()
 	for range 3 {
 		v.send(upgradeRequest)
+		if err := await(t, ended, "the request's end"); err != io.EOF {
+			t.Errorf("the request's half ended with %v", err)
+		}
 		if a := v.receive("GET"); a.StatusCode != 403 || a.body != "no" || a.Close {
 			t.Errorf("got %d %q, close %v", a.StatusCode, a.body, a.Close)
 		}

@@ -37,11 +37,17 @@ func TestOpen(t *testing.T) {
 	if number, err := open(); number != 3 || err != nil {
 		t.Errorf("got number %d, %v", number, err)
 	}
+	busy, _, err := x.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	relay.Refuse()
 	want("a session that drains", tunnel.Draining)
+	busy.Close()
+	want("a session that drains and has nothing open", tunnel.NoAgent)
 	agent.Close()
 	<-relay.Done()
-	want("a session that drains and has ended", tunnel.Draining)
+	want("a session that drains and has ended", tunnel.NoAgent)
 
 	agent, relay = agents(t, handler)
 	g.Bind(t.Context(), Claim{Name: "x", Session: relay, Number: 4})

@@ -108,8 +108,8 @@ func (t *Tunnel) Open(ctx context.Context) (x *tunnel.Exchange, number uint32, e
 			continue
 		}
 		f := tunnel.AsFailure(err)
-		if f.Cause == tunnel.LinkLost {
-			f.Cause = tunnel.NoAgent // the session has ended, with nothing of this request on it
+		if f.Cause == tunnel.LinkLost || f.Cause == tunnel.Draining && b.Session.Live() == 0 {
+			f.Cause = tunnel.NoAgent // the session has ended, or is about to with nothing on it
 		}
 		return nil, 0, f
 	}
