@@ -339,3 +339,32 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		t.Error("a session that has ended goes on")
 	}
 }
+
+// Refuse turns away what is new, and lets the rest go on.
+func TestRefuse(t *testing.T) {
+	inside, finish := make(chan bool), make(chan bool)
+	agent, relay := tcpPair(t, func(x *Exchange) {
+		inside <- true
+		<-finish
+		answer(x)
+	})
+	x := begin(t, relay)
+	defer x.Close()
+	<-inside
+	agent.Refuse()
+	if !agent.Draining() || relay.Draining() {
+		t.Error("Draining is not what Refuse said")
+	}
+	_, err := ask(relay, "/", nil)
+	if f := failure(t, err, Draining); !f.NotProcessed || f.By != Relay {
+		t.Errorf("failure %+v", f)
+	}
+	relay.Refuse()
+	if _, err := relay.Open(context.Background()); failure(t, err, Draining).NotProcessed == false {
+		t.Error("a refused exchange counts as processed")
+	}
+	close(finish)
+	if _, err := receive(x); err != nil {
+		t.Errorf("the open exchange: %v", err)
+	}
+}

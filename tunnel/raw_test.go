@@ -218,9 +218,3 @@ func only(t testing.TB, s *Session) (l *lane) {
 	})
 	return l
 }
-
-func (l *lane) ending() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ended
-}
