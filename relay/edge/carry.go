@@ -111,6 +111,11 @@ func (e *Edge) fail(v visitor, r *request, out outcome) outcome {
 		return out
 	}
 	out.status, out.bytes = f.Cause.Status(), 0
+	if out.status == 0 && f.By == tunnel.Agent {
+		// Whether the visitor has left is not the agent's to say.
+		f = &tunnel.Failure{Cause: tunnel.Protocol, By: tunnel.Agent, Detail: "the agent says " + f.Error()}
+		out.status, out.failure = f.Cause.Status(), f
+	}
 	if out.status == 0 {
 		v.abort()
 		return out

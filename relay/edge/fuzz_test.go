@@ -28,6 +28,7 @@ var seeds = []string{
 	"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\nhalf",
 	"GET /ws HTTP/1.1\r\nHost: x.test\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\n\r\nbytes",
 	"GET / HTTP/1.1\r\nHost: x.test\r\nConnection: close, x-a\r\nX-A: 1\r\nx_forwarded_for: 1\r\nTE: trailers\r\n\r\nGET",
+	"GET / HTTP/1.1\r\nHost: y.test\r\n\r\n ",
 	"GET / HTTP/1.1\nHost: x.test\n\n",
 	"\x16\x03\x01\x00\x05hello",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -171,11 +171,10 @@ func TestLeavingHitsNoOther(t *testing.T) {
 	}
 }
 
-// wantGone checks what an agent is told of a visitor who left. The end of the
-// stream may overtake it.
+// wantGone checks what an agent is told of a visitor who left.
 func wantGone(t *testing.T, f *tunnel.Failure) {
 	t.Helper()
-	if f.Cause != tunnel.VisitorGone && f.Cause != tunnel.LinkLost {
+	if f.Cause != tunnel.VisitorGone {
 		t.Errorf("the agent is told %v", f)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -197,14 +198,25 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 	await(t, ended, "the agent's end")
 }
 
-// A cause that this version does not know is still a failure.
+// A cause that this version does not know, or that is not the agent's to give,
+// is still a failure that is answered.
 func TestUnknownCause(t *testing.T) {
 	t.Parallel()
-	s := newStub(t, func(x *tunnel.Exchange) { x.Abort(&tunnel.Failure{Cause: 60_000}) }, nil)
-	v := s.visit()
-	v.send("GET / HTTP/1.1\nHost: x.test\n\n")
-	v.receive("GET").want(t, 500, "internal")
-	ask2(t, s.client2(), "GET", "http://x.test/", nil).want(t, 500, "internal")
+	s := newStub(t, func(x *tunnel.Exchange) {
+		cause, _ := strconv.Atoi(string(x.Request().Target[1:]))
+		x.Abort(&tunnel.Failure{Cause: tunnel.Cause(cause)})
+	}, nil)
+	v, second := s.visit(), s.client2()
+	for _, tt := range []struct {
+		cause  tunnel.Cause
+		status int
+		want   string
+	}{{60_000, 500, "internal"}, {tunnel.VisitorGone, 502, "protocol"}} {
+		target := "/" + strconv.Itoa(int(tt.cause))
+		v.send("GET " + target + " HTTP/1.1\nHost: x.test\n\n")
+		v.receive("GET").want(t, tt.status, tt.want)
+		ask2(t, second, "GET", "http://x.test"+target, nil).want(t, tt.status, tt.want)
+	}
 }
 
 // client2 is a visitor of HTTP/2 with prior knowledge.
