@@ -192,6 +192,7 @@ func TestReuse(t *testing.T) {
 
 // A refusal to read more of a body reaches a writer that waits.
 func TestStop(t *testing.T) {
+	over := make(chan bool)
 	_, relay := tcpPair(t, func(x *Exchange) {
 		p, err := x.Data()
 		if len(p) == 0 || err != nil {
@@ -200,7 +201,7 @@ func TestStop(t *testing.T) {
 		if err := x.Stop(); err != nil {
 			t.Error(err)
 		}
-		// The answer may take its time.
+		<-over // the answer takes its time
 		x.SendResponse(&Response{Status: 200, ContentLength: -1})
 		x.Write([]byte("enough"))
 		x.End(nil)
@@ -209,17 +210,23 @@ func TestStop(t *testing.T) {
 	defer x.Close()
 	wrote := make(chan error, 1)
 	go func() {
-		for {
-			if _, err := x.Write(make([]byte, 64<<10)); err != nil {
-				wrote <- err
-				return
-			}
-		}
+		// As much as the window takes, and more.
+		_, err := x.Write(make([]byte, 4<<20))
+		wrote <- err
 	}()
-	if n, err := receive(x); n != 6 || err != nil {
-		t.Errorf("response of %d bytes, %v", n, err)
-	}
+	received := make(chan error, 1)
+	go func() {
+		n, err := receive(x)
+		if n != 6 {
+			t.Errorf("response of %d bytes", n)
+		}
+		received <- err
+	}()
 	f := failure(t, within(t, "end of the upload", wrote), VisitorIncomplete)
+	close(over)
+	if err := within(t, "the response", received); err != nil {
+		t.Error(err)
+	}
 	if !errors.Is(f, ErrStopped) {
 		t.Errorf("upload ended with %v", f)
 	}

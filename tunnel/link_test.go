@@ -3,6 +3,7 @@ package tunnel
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -229,19 +230,21 @@ func TestGuardRate(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a flood after months", func(t *testing.T) {
-		var g guard
-		now := start
-		for i := range 2 * controlBurst {
-			if i == controlBurst {
-				now += int64(300 * 24 * time.Hour)
+	for _, days := range []int64{6, 8, 30, 100, 300} {
+		t.Run(fmt.Sprintf("a flood after %d days", days), func(t *testing.T) {
+			var g guard
+			now := start
+			for i := range 2 * controlBurst {
+				if i == controlBurst {
+					now += days * int64(24*time.Hour)
+				}
+				if err := g.feed(muxOpen(1), now); err != nil {
+					t.Fatalf("frame %d: %v", i, err)
+				}
 			}
-			if err := g.feed(muxOpen(1), now); err != nil {
-				t.Fatalf("frame %d: %v", i, err)
+			if err := g.feed(muxOpen(1), now); !errors.Is(err, errFlood) {
+				t.Errorf("error %v", err)
 			}
-		}
-		if err := g.feed(muxOpen(1), now); !errors.Is(err, errFlood) {
-			t.Errorf("error %v", err)
-		}
-	})
+		})
+	}
 }
