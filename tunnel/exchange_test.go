@@ -251,9 +251,8 @@ func TestOnAbortIsCalledOnce(t *testing.T) {
 				calls = append(calls, n)
 				x.OnAbort(func(*Failure) { n.Add(1) })
 			}
-			if calls[len(calls)-1].Load() != 1 {
-				t.Error("OnAbort behind the failure does not call at once")
-			}
+			// Whoever brings the failure may be about to call it.
+			until(t, "the call", func() bool { return calls[len(calls)-1].Load() > 0 })
 			<-x.lane.mux.CloseChan()
 			for i, n := range calls {
 				if n.Load() > 1 {
