@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/nbio"
 )
 
 // dialTimeout bounds one attempt, from the name's resolution to the end of the
@@ -50,8 +51,12 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := d.connect(ctx)
-	if err != nil || d.relay.Plain {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	conn = nbio.New(conn)
+	if d.relay.Plain {
+		return conn, nil
 	}
 	tconn := tls.Client(conn, d.tls)
 	if err := tconn.HandshakeContext(ctx); err != nil {

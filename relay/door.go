@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/nbio"
 )
 
 const (
@@ -60,7 +61,7 @@ func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
 			return fmt.Errorf("%w: %w", errAccept, err)
 		}
 		failing = false
-		r.wg.Go(func() { r.admit(sessions, d, config, conn) })
+		r.wg.Go(func() { r.admit(sessions, d, config, nbio.New(conn)) })
 	}
 }
 

@@ -5,8 +5,9 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"share/tunnel/nbio"
 )
 
 // patience is how long a socket whose reads cannot be tried waits to learn that
@@ -31,28 +32,10 @@ type socket struct {
 	ended atomic.Bool
 	// refused is set once the peer has taken no more of a Write.
 	refused atomic.Bool
-
-	raw    syscall.RawConn // nil if reads cannot be tried
-	try    func(fd uintptr) bool
-	into   []byte // arguments and results of try
-	n      int
-	tryErr error
 }
 
 // newSocket wraps c, which the socket owns from here on.
-func newSocket(c net.Conn) *socket {
-	s := &socket{Conn: c}
-	if sc, ok := c.(syscall.Conn); ok && canTry {
-		if raw, err := sc.SyscallConn(); err == nil {
-			s.raw = raw
-			s.try = func(fd uintptr) bool {
-				s.n, s.tryErr = tryRead(fd, s.into)
-				return true
-			}
-		}
-	}
-	return s
-}
+func newSocket(c net.Conn) *socket { return &socket{Conn: nbio.New(c)} }
 
 // Read reads what is there, and waits if nothing is.
 func (s *socket) Read(p []byte) (int, error) {
@@ -71,14 +54,8 @@ func (s *socket) Read(p []byte) (int, error) {
 // poll is a Read that fails with os.ErrDeadlineExceeded instead of waiting, or
 // instead of reading at all where reads cannot be tried and need not be.
 func (s *socket) poll(p []byte) (int, error) {
-	if s.raw != nil {
-		s.into = p
-		err := s.raw.Read(s.try)
-		s.into = nil
-		if err != nil {
-			return 0, err
-		}
-		return s.n, s.tryErr
+	if c, ok := s.Conn.(*nbio.Conn); ok {
+		return c.ReadNow(p)
 	}
 	if !s.nowait {
 		return 0, os.ErrDeadlineExceeded

@@ -1,0 +1,155 @@
+// Package nbio reads and writes stream connections at the least cost.
+//
+// A socket of the net package does not block, so a system call on it takes a
+// few microseconds. Package net tells the scheduler of each all the same,
+// which then looks for calls that last: under load that is a tenth of a
+// process's time. Here a call is just made where the system allows it.
+package nbio
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A Conn is a TCP or unix connection. Its methods are those of the connection
+// that it was made of, and may be called from any goroutine.
+type Conn struct {
+	net.Conn
+	raw   syscall.RawConn
+	read  half
+	write half
+}
+
+// A half is one direction of a connection, and the arguments and results of
+// the attempt under way.
+type half struct {
+	mu  sync.Mutex
+	try func(fd uintptr) bool
+	p   []byte // guarded by mu, as is all below
+	n   int
+	err error
+	now bool // the attempt does not wait
+}
+
+// New returns a Conn over c, which it owns from here on; c itself if that is
+// no socket or the system cannot try it.
+func New(c net.Conn) net.Conn {
+	if _, ok := c.(*Conn); ok || !canTry {
+		return c
+	}
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return c
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return c // it is closed, as its first use will tell
+	}
+	s := &Conn{Conn: c, raw: raw}
+	s.read.try = s.read.tryRead
+	s.write.try = s.write.tryWrite
+	return s
+}
+
+// Read reads what there is, and waits if there is nothing.
+func (c *Conn) Read(p []byte) (int, error) { return c.receive(p, false) }
+
+// ReadNow is Read, and fails with os.ErrDeadlineExceeded instead of waiting.
+func (c *Conn) ReadNow(p []byte) (int, error) { return c.receive(p, true) }
+
+func (c *Conn) receive(p []byte, now bool) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	h := &c.read
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.p, h.n, h.err, h.now = p, 0, nil, now
+	err := c.raw.Read(h.try)
+	h.p = nil
+	return h.n, c.outcome("read", err, h.err)
+}
+
+// tryRead reads once, and reports whether there is nothing to wait for.
+func (h *half) tryRead(fd uintptr) bool {
+	h.n, h.err = read(fd, h.p)
+	switch {
+	case h.err == syscall.EAGAIN && h.now:
+		h.err = os.ErrDeadlineExceeded
+	case h.err == syscall.EAGAIN:
+		return false
+	case h.err == nil && h.n == 0:
+		h.err = io.EOF
+	}
+	return true
+}
+
+// Write writes all of p, or returns why it cannot and how much of it went.
+func (c *Conn) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	h := &c.write
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.p, h.n, h.err = p, 0, nil
+	err := c.raw.Write(h.try)
+	h.p = nil
+	return h.n, c.outcome("write", err, h.err)
+}
+
+// tryWrite writes until all is written or there is no room.
+func (h *half) tryWrite(fd uintptr) bool {
+	for h.n < len(h.p) {
+		n, err := write(fd, h.p[h.n:])
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			h.err = err
+			return true
+		}
+		h.n += n
+	}
+	return true
+}
+
+// outcome is the error of a call in the form of package net's: err is the
+// connection's, which took no attempt, failed that of the attempt.
+func (c *Conn) outcome(op string, err, failed error) error {
+	errno, isErrno := failed.(syscall.Errno)
+	switch {
+	case err != nil:
+		if oe, ok := errors.AsType[*net.OpError](err); ok {
+			err = oe.Err
+		}
+	case isErrno:
+		err = os.NewSyscallError(op, errno)
+	default:
+		return failed
+	}
+	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+// CloseWrite ends this side's direction.
+func (c *Conn) CloseWrite() error {
+	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SetLinger is that of net.TCPConn.
+func (c *Conn) SetLinger(seconds int) error {
+	if sl, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+		return sl.SetLinger(seconds)
+	}
+	return errors.ErrUnsupported
+}
+
+// SyscallConn makes a Conn a syscall.Conn.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }

@@ -1,0 +1,189 @@
+package nbio
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pair returns both ends of a TCP connection, the first a Conn.
+func pair(t *testing.T) (*Conn, *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	far, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, ok := New(near).(*Conn)
+	if !ok {
+		t.Skip("sockets cannot be tried on this system")
+	}
+	t.Cleanup(func() { c.Close(); far.Close() })
+	return c, far.(*net.TCPConn)
+}
+
+// TestBulk carries more than any socket's buffer both ways at once.
+func TestBulk(t *testing.T) {
+	c, far := pair(t)
+	data := make([]byte, 16<<20)
+	rand.Read(data)
+	echoed := make(chan error, 1)
+	go func() { // ended by c's CloseWrite
+		_, err := io.Copy(far, far)
+		far.CloseWrite()
+		echoed <- err
+	}()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.Write(data)
+		c.CloseWrite()
+		sent <- err
+	}()
+	got, err := io.ReadAll(c)
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes came back (%v), want the %d sent", len(got), err, len(data))
+	}
+	if err := errors.Join(<-sent, <-echoed); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadNow(t *testing.T) {
+	c, far := pair(t)
+	var b [8]byte
+	if n, err := c.ReadNow(b[:]); n != 0 || err != os.ErrDeadlineExceeded {
+		t.Errorf("of nothing: %d, %v; want 0 and a timeout", n, err)
+	}
+	far.Write([]byte("x"))
+	if _, err := c.Read(b[:1]); err != nil || b[0] != 'x' {
+		t.Errorf("Read behind it: %q, %v", b[:1], err)
+	}
+	far.Close()
+	if n, err := c.Read(b[:]); n != 0 || err != io.EOF {
+		t.Errorf("at the end: %d, %v; want io.EOF", n, err)
+	}
+	if n, err := c.ReadNow(b[:]); n != 0 || err != io.EOF {
+		t.Errorf("ReadNow at the end: %d, %v; want io.EOF", n, err)
+	}
+}
+
+// TestErrors compares each error with that of the connection beneath.
+func TestErrors(t *testing.T) {
+	past := time.Unix(1, 0)
+	tests := []struct {
+		name string
+		far  func(*net.TCPConn)
+		do   func(net.Conn) error
+		want error
+	}{
+		{"read deadline", nil, func(c net.Conn) error {
+			c.SetReadDeadline(past)
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, os.ErrDeadlineExceeded},
+		{"deadline while reading", nil, func(c net.Conn) error {
+			c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, os.ErrDeadlineExceeded},
+		{"deadline while writing", nil, func(c net.Conn) error {
+			c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+			_, err := c.Write(make([]byte, 64<<20))
+			return err
+		}, os.ErrDeadlineExceeded},
+		{"closed", nil, func(c net.Conn) error {
+			c.Close()
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, net.ErrClosed},
+		{"write to a closed", nil, func(c net.Conn) error {
+			c.Close()
+			_, err := c.Write(make([]byte, 1))
+			return err
+		}, net.ErrClosed},
+		{"reset", func(far *net.TCPConn) { far.SetLinger(0); far.Close() }, func(c net.Conn) error {
+			_, err := c.Read(make([]byte, 1))
+			return err
+		}, syscall.ECONNRESET},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			of := func(plain bool) (error, *net.OpError) {
+				c, far := pair(t)
+				if tt.far != nil {
+					tt.far(far)
+				}
+				var conn net.Conn = c
+				if plain {
+					conn = c.Conn
+				}
+				err := tt.do(conn)
+				oe, ok := errors.AsType[*net.OpError](err)
+				if !ok || !errors.Is(err, tt.want) {
+					t.Fatalf("plain %v: %v, want %v in a *net.OpError", plain, err, tt.want)
+				}
+				return err, oe
+			}
+			_, got := of(false)
+			_, want := of(true)
+			if got.Op != want.Op || got.Net != want.Net || got.Err.Error() != want.Err.Error() {
+				t.Errorf("got %s %s: %v, want %s %s: %v", got.Op, got.Net, got.Err, want.Op, want.Net, want.Err)
+			}
+		})
+	}
+}
+
+// TestPartialWrite counts what went before the end.
+func TestPartialWrite(t *testing.T) {
+	c, _ := pair(t)
+	data := make([]byte, 64<<20)
+	c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	n, err := c.Write(data)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || n <= 0 || n >= 64<<20 {
+		t.Errorf("Write = %d, %v; want a part, and a timeout", n, err)
+	}
+}
+
+func TestCloseWakes(t *testing.T) {
+	c, _ := pair(t)
+	failed := make(chan error, 1)
+	go func() { // ended by Close
+		_, err := c.Read(make([]byte, 1))
+		failed <- err
+	}()
+	c.Close()
+	if err := <-failed; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read: %v, want net.ErrClosed", err)
+	}
+}
+
+func TestNewOfOthers(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if New(a) != a {
+		t.Error("a pipe is no socket, and was wrapped")
+	}
+	c, _ := pair(t)
+	if New(c) != net.Conn(c) {
+		t.Error("wrapped twice")
+	}
+}
