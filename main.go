@@ -24,9 +24,13 @@ import (
 	"share/agent/terminal"
 	"share/relay"
 	"share/tunnel"
+	"share/tunnel/procs"
 )
 
-func main() { os.Exit(run(os.Args)) }
+func main() {
+	procs.Follow(context.Background())
+	os.Exit(run(os.Args))
+}
 
 // run runs the command line args and returns the exit code. An error is
 // reported once, on one line.

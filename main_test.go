@@ -63,15 +63,17 @@ func TestScript(t *testing.T) {
 // below them nobody looks up.
 func TestArrows(t *testing.T) {
 	may := map[string][]string{
-		"share":                {"share/agent", "share/agent/target", "share/agent/terminal", "share/relay", "share/tunnel"},
-		"share/agent":          {"share/agent/target", "share/tunnel"},
-		"share/agent/target":   {"share/tunnel", "share/tunnel/http1"},
+		"share":                {"share/agent", "share/agent/target", "share/agent/terminal", "share/relay", "share/tunnel", "share/tunnel/procs"},
+		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/nbio"},
+		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
 		"share/agent/terminal": {"share/agent", "share/tunnel"},
-		"share/relay":          {"share/relay/edge", "share/relay/route", "share/tunnel"},
+		"share/relay":          {"share/relay/edge", "share/relay/route", "share/tunnel", "share/tunnel/nbio"},
 		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1"},
 		"share/relay/route":    {"share/tunnel"},
 		"share/tunnel":         {"github.com/hashicorp/yamux"},
 		"share/tunnel/http1":   {"share/tunnel"},
+		"share/tunnel/nbio":    {},
+		"share/tunnel/procs":   {},
 	}
 	guarded := regexp.MustCompile(`^share($|/)|^github\.com/hashicorp/yamux$`)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
