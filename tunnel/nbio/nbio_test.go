@@ -126,7 +126,7 @@ func TestErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			of := func(plain bool) (error, *net.OpError) {
+			of := func(plain bool) *net.OpError {
 				c, far := pair(t)
 				if tt.far != nil {
 					tt.far(far)
@@ -140,10 +140,10 @@ func TestErrors(t *testing.T) {
 				if !ok || !errors.Is(err, tt.want) {
 					t.Fatalf("plain %v: %v, want %v in a *net.OpError", plain, err, tt.want)
 				}
-				return err, oe
+				return oe
 			}
-			_, got := of(false)
-			_, want := of(true)
+			got := of(false)
+			want := of(true)
 			if got.Op != want.Op || got.Net != want.Net || got.Err.Error() != want.Err.Error() {
 				t.Errorf("got %s %s: %v, want %s %s: %v", got.Op, got.Net, got.Err, want.Op, want.Net, want.Err)
 			}
