@@ -80,7 +80,7 @@ func (c *control) flush() {
 			return
 		}
 		for len(batch) > 0 {
-			n, err := c.stream.Write(batch[:min(len(batch), maxChunk)])
+			n, err := c.stream.Write(batch[:min(len(batch), minChunk)])
 			if err != nil {
 				c.lane.fail(c.lane.linkError(err))
 				c.fail()

@@ -59,9 +59,9 @@
 // but for those of BIND, which refuse it: a gate must not be dropped silently.
 // 8 to 15 are kept for byte streams that begin without HTTP, and datagrams.
 //
-// Heads have 96 KiB and 4096 fields at most, control frames 16 KiB. No write
-// to a stream is above 16 KiB: yamux makes a frame of it, which nothing
-// overtakes.
+// Heads have 96 KiB and 4096 fields at most, control frames 16 KiB. A write to
+// a stream is of 16 KiB at most, of 64 where the connection takes as much in 2
+// ms: yamux makes a frame of it, which nothing overtakes.
 //
 // # Exchanges
 //
@@ -88,8 +88,8 @@
 // exchange at once; it may overtake what it means, so it names stream and seq.
 //
 // A stream carries another exchange if both halves ended, without STOP, ERROR
-// or upgrade, and under 256 KiB have gone over it. Otherwise both ends close
-// it, and read it empty until the other has.
+// or upgrade, and under 256 KiB went over it meanwhile. Otherwise both ends
+// close it, and read it empty until the other has.
 //
 // # Heartbeat and drain
 //

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// maxChunk is the most that is written to a stream at once: the
-	// multiplexer makes one frame of it, and a frame cannot be overtaken.
-	maxChunk = 16 << 10
+	// minChunk to maxChunk, as the link's speed allows, is what is written
+	// to a stream at once: the multiplexer makes one frame of it, and a
+	// frame cannot be overtaken.
+	minChunk = 16 << 10
+	maxChunk = 64 << 10
 
 	// smallBuffer is what an exchange reads with at first, bigBuffer when
 	// its body turns out to be long.
@@ -58,7 +60,7 @@ type Exchange struct {
 	stopped  atomic.Bool // the agent sent STOP, or received our own
 	isBulk   atomic.Bool
 	upgraded atomic.Bool
-	carried  atomic.Int64 // bytes over the stream in its life
+	carried  atomic.Int64 // bytes over the stream
 }
 
 func newExchange(l *lane, stream *yamux.Stream) *Exchange {
@@ -82,6 +84,7 @@ func (x *Exchange) restart() {
 	x.mu.Unlock()
 	x.in.reset()
 	x.out.reset()
+	x.carried.Store(0)
 	x.stopped.Store(false)
 	x.isBulk.Store(false)
 	x.upgraded.Store(false)
@@ -119,7 +122,7 @@ func (x *Exchange) shut() bool {
 	return x.closed
 }
 
-// count notes bytes that went over the stream.
+// count notes bytes that went over the stream for the exchange.
 func (x *Exchange) count(n int) {
 	x.carried.Add(int64(n))
 }

@@ -39,6 +39,7 @@ type guard struct {
 	head   [muxHeaderLen]byte
 	have   int    // bytes of head seen
 	skip   uint32 // bytes of body to come
+	body   uint32 // bytes of the last body, all told
 	fresh  bool   // a new frame began in the last feed
 	tokens int64
 	filled int64 // when tokens were last added, Unix nanoseconds
@@ -81,6 +82,7 @@ func (g *guard) frame(now int64) error {
 	switch g.head[1] {
 	case muxData:
 		if g.skip = muxLength(g.head[:]); g.skip > 0 {
+			g.body = g.skip
 			return nil
 		}
 	case muxWindowUpdate:

@@ -7,21 +7,37 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"share/tunnel/nbio"
 )
 
 const (
 	// linkBatch is how many bytes wait for the flusher before Write blocks.
 	linkBatch = 32 << 10
 
-	// linkBuffer is the size of a buffer: a batch that a last frame of the
-	// largest size overshoots.
-	linkBuffer = linkBatch + maxChunk + muxHeaderLen
+	// linkBuffer is the size of a buffer: a batch that a last frame
+	// overshoots. While frames are larger so is the buffer.
+	linkBuffer = linkBatch + minChunk + muxHeaderLen
+	bulkBuffer = linkBatch + maxChunk + muxHeaderLen
+
+	// readAhead is how much is read at once while small frames arrive.
+	readAhead = 48 << 10
+
+	// largePiece is from where on a copy costs more than it saves.
+	largePiece = 16 << 10
+
+	// frameTime is how long a frame may keep the connection from others.
+	frameTime = 2 * time.Millisecond
 
 	// muxHeaderLen is the length of the multiplexer's frame header.
 	muxHeaderLen = 12
 )
 
-var linkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, linkBuffer); return &b }}
+var (
+	linkBuffers  = sync.Pool{New: func() any { b := make([]byte, 0, linkBuffer); return &b }}
+	bulkBuffers  = sync.Pool{New: func() any { b := make([]byte, 0, bulkBuffer); return &b }}
+	aheadBuffers = sync.Pool{New: func() any { b := make([]byte, readAhead); return &b }}
+)
 
 // A link is the connection under a multiplexer. It gathers frames, which the
 // multiplexer writes as header and body apart, and sends all that has
@@ -31,12 +47,14 @@ var linkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, linkBuffer); 
 // One goroutine may Write, one may Read; Flush and Close may be called by any.
 type link struct {
 	net.Conn
-	guard  guard  // owned by the reading goroutine
-	ending func() // if not nil, called before the connection is closed
+	socket *nbio.Conn // the connection itself, nil if that is not a mere socket
+	guard  guard      // owned by the reading goroutine
+	ending func()     // if not nil, called before the connection is closed
 
 	heard   atomic.Int64 // when a byte last arrived, Unix nanoseconds
 	partial atomic.Int64 // since when a frame is arriving, 0 if none is
 	sending atomic.Int64 // since when the connection takes a batch, 0 if it has
+	chunk   atomic.Int32 // bytes that the connection takes in about frameTime
 
 	readBuf *[]byte // what a large read brought beyond what was asked; owned by the reading goroutine
 	unread  []byte  // the part of readBuf not yet handed out
@@ -61,6 +79,11 @@ func newLink(conn net.Conn) *link {
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
+	if g, ok := conn.(*greeting); ok {
+		conn = g.Conn
+	}
+	l.socket, _ = conn.(*nbio.Conn)
+	l.chunk.Store(minChunk)
 	l.room = sync.NewCond(&l.mu)
 	l.heard.Store(time.Now().UnixNano())
 	limitUnsent(conn)
@@ -79,8 +102,17 @@ func (l *link) Write(p []byte) (int, error) {
 		l.mu.Unlock()
 		return 0, l.err
 	}
+	if l.socket != nil && len(p) >= largePiece && l.awaited == len(p) {
+		defer l.mu.Unlock()
+		for l.writing && l.err == nil {
+			l.room.Wait()
+		}
+		l.awaited = 0
+		l.send(p)
+		return len(p), l.err
+	}
 	if l.pending == nil {
-		l.pending = linkBuffers.Get().(*[]byte)
+		l.pending = l.buffer().Get().(*[]byte)
 	}
 	*l.pending = append(*l.pending, p...)
 	if l.awaited > 0 {
@@ -110,43 +142,68 @@ func (l *link) flusher() {
 	for range l.wake {
 		runtime.Gosched()
 		l.mu.Lock()
-		batch := l.pending
-		if l.err != nil {
-			l.mu.Unlock()
-			return
+		for l.err == nil && !l.writing && l.pending != nil && l.awaited == 0 {
+			l.send(nil)
 		}
-		if batch == nil || l.awaited > 0 {
-			l.mu.Unlock()
-			continue
-		}
-		l.pending = nil
-		l.writing = true
+		err := l.err
 		l.mu.Unlock()
-		l.room.Broadcast()
-
-		l.sending.Store(time.Now().UnixNano())
-		_, err := l.Conn.Write(*batch)
-		l.sending.Store(0)
-		if cap(*batch) <= linkBuffer {
-			*batch = (*batch)[:0]
-			linkBuffers.Put(batch)
-		}
-
-		l.mu.Lock()
-		l.writing = false
-		if err != nil && l.err == nil {
-			l.err = err
-		}
-		again := l.pending != nil && l.awaited == 0
-		l.mu.Unlock()
-		l.room.Broadcast()
 		if err != nil {
 			return
 		}
-		if again {
-			l.signal()
-		}
 	}
+}
+
+// send sends what is pending and then p. mu is held, but not while it writes.
+func (l *link) send(p []byte) {
+	batch := l.pending
+	l.pending = nil
+	l.writing = true
+	l.mu.Unlock()
+	l.room.Broadcast()
+
+	began := time.Now()
+	l.sending.Store(began.UnixNano())
+	var err error
+	if p == nil {
+		_, err = l.Conn.Write(*batch)
+	} else {
+		_, err = l.socket.WriteBoth(*batch, p)
+	}
+	l.sending.Store(0)
+	l.adapt(len(*batch)+len(p), time.Since(began))
+	*batch = (*batch)[:0]
+	switch cap(*batch) {
+	case linkBuffer:
+		linkBuffers.Put(batch)
+	case bulkBuffer:
+		bulkBuffers.Put(batch)
+	}
+
+	l.mu.Lock()
+	l.writing = false
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	l.room.Broadcast()
+}
+
+// buffer is where a batch's buffer comes from.
+func (l *link) buffer() *sync.Pool {
+	if l.chunk.Load() > minChunk {
+		return &bulkBuffers
+	}
+	return &linkBuffers
+}
+
+// adapt sets how large frames may be from how long the connection took n
+// bytes. Fewer than a frame's may just have filled a buffer, and say nothing.
+func (l *link) adapt(n int, took time.Duration) {
+	chunk := int(l.chunk.Load())
+	if n < chunk {
+		return
+	}
+	fits := int64(n) * int64(frameTime) / int64(max(took, time.Microsecond))
+	l.chunk.Store(int32(max(min(fits, int64(2*chunk), maxChunk), minChunk)))
 }
 
 // Flush returns when all that was written has been handed to the connection,
@@ -161,16 +218,16 @@ func (l *link) Flush() error {
 	return l.err
 }
 
-// Read reads from the connection, in large pieces while the peer is sending
-// more than its reader asks for.
+// Read reads from the connection: in large pieces while more small frames
+// arrive than its reader asks for, and without a copy what large frames hold.
 func (l *link) Read(p []byte) (int, error) {
 	if len(l.unread) > 0 {
 		return l.take(p), nil
 	}
 	into := p
-	if l.more && len(p) < linkBuffer {
-		l.readBuf = linkBuffers.Get().(*[]byte)
-		into = (*l.readBuf)[:linkBuffer]
+	if l.more && len(p) < readAhead && l.guard.body < largePiece {
+		l.readBuf = aheadBuffers.Get().(*[]byte)
+		into = *l.readBuf
 	}
 	n, err := l.Conn.Read(into)
 	l.more = n == len(into)
@@ -210,8 +267,7 @@ func (l *link) take(p []byte) int {
 
 func (l *link) release() {
 	l.unread = nil
-	*l.readBuf = (*l.readBuf)[:0]
-	linkBuffers.Put(l.readBuf)
+	aheadBuffers.Put(l.readBuf)
 	l.readBuf = nil
 }
 

@@ -248,3 +248,30 @@ func TestGuardRate(t *testing.T) {
 		})
 	}
 }
+
+func TestFramesFitTheLink(t *testing.T) {
+	tests := []struct {
+		name  string
+		chunk int // before
+		n     int
+		took  time.Duration
+		want  int
+	}{
+		{"a fast one doubles them", minChunk, minChunk, time.Microsecond, 2 * minChunk},
+		{"up to a bound", maxChunk, maxChunk, time.Microsecond, maxChunk},
+		{"a slow one gets small ones at once", maxChunk, maxChunk, time.Second, minChunk},
+		{"one between gets what it takes in time", maxChunk, maxChunk, 2 * frameTime, maxChunk / 2},
+		{"little says nothing", maxChunk, minChunk, time.Second, maxChunk},
+		{"no time is a short one", minChunk, minChunk, 0, 2 * minChunk},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := new(link)
+			l.chunk.Store(int32(tt.chunk))
+			l.adapt(tt.n, tt.took)
+			if got := int(l.chunk.Load()); got != tt.want {
+				t.Errorf("frames of %d bytes after %d bytes in %v, want %d", got, tt.n, tt.took, tt.want)
+			}
+		})
+	}
+}

@@ -18,8 +18,8 @@ const (
 	// not yet closed included.
 	maxStreams = 2 * maxLive
 
-	// reuseLimit is how many bytes a stream may carry and still be reused:
-	// its receive buffer never shrinks.
+	// reuseLimit is how many bytes an exchange may carry and still leave its
+	// stream to another: the receive buffer never shrinks.
 	reuseLimit = 256 << 10
 
 	// finishTimeout and finishBytes bound how long a stream that the relay

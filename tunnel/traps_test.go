@@ -246,8 +246,8 @@ func (w *watcher) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// A Write becomes one frame, which nothing overtakes: none is above 16 KiB.
-func TestFramesAreSmall(t *testing.T) {
+// A Write becomes one frame, which nothing overtakes.
+func TestFramesAreBounded(t *testing.T) {
 	a, r := connPair(t)
 	watchers := []*watcher{{Conn: a}, {Conn: r}}
 	agent, relay := pair(t, watchers[0], watchers[1], answer)
@@ -277,7 +277,7 @@ func TestFramesAreSmall(t *testing.T) {
 	}
 	for i, w := range watchers {
 		w.mu.Lock()
-		if w.largest > 16<<10 || w.largest < 8<<10 || w.pings > 0 {
+		if w.largest > maxChunk || w.largest < minChunk/2 || w.pings > 0 {
 			t.Errorf("end %d: largest frame %d bytes, %d that the guard refuses", i, w.largest, w.pings)
 		}
 		w.mu.Unlock()

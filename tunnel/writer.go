@@ -3,7 +3,7 @@ package tunnel
 import "sync"
 
 // outBuffer is what a writer gathers before it sends.
-const outBuffer = maxChunk
+const outBuffer = minChunk
 
 var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); return &b }}
 
@@ -122,24 +122,45 @@ func (out *writer) write(p []byte) (int, error) {
 		if err := out.writable(); err != nil {
 			return total - len(p), err
 		}
-		b := out.queue()
-		room := outBuffer - frameHeaderLen - len(b)
-		if room < min(len(p), outBuffer/4) {
-			if err := out.send(); err != nil {
-				return total - len(p), err
-			}
-			continue
-		}
-		n := min(len(p), room)
-		b = append(b, typeData, byte(n>>16), byte(n>>8), byte(n))
-		*out.buf = append(b, p[:n]...)
+		n, err := out.take(p)
 		p = p[n:]
-		out.sent += int64(n)
-		if out.sent > bulkAfter {
-			out.x.bulkNow()
+		if err != nil {
+			return total - len(p), err
 		}
 	}
 	return total, nil
+}
+
+// take queues the beginning of p, or sends it behind what is queued if it is
+// large: then it is not copied. mu is held.
+func (out *writer) take(p []byte) (int, error) {
+	b := out.queue()
+	n := min(len(p), int(out.x.lane.link.chunk.Load()))
+	large := n >= largePiece
+	if room := outBuffer - frameHeaderLen - len(b); !large && room < n {
+		if room < outBuffer/4 {
+			return 0, out.send()
+		}
+		n = room
+	}
+	b = append(b, typeData, byte(n>>16), byte(n>>8), byte(n))
+	if large {
+		*out.buf = b
+		if err := out.send(); err != nil {
+			return 0, err
+		}
+		if _, err := out.x.stream.Write(p[:n]); err != nil {
+			return 0, out.x.streamError(err)
+		}
+		out.x.count(n)
+	} else {
+		*out.buf = append(b, p[:n]...)
+	}
+	out.sent += int64(n)
+	if out.sent > bulkAfter {
+		out.x.bulkNow()
+	}
+	return n, nil
 }
 
 // writable reports why no more body can be written; mu is held.
@@ -248,7 +269,7 @@ func (out *writer) transmit() error {
 		out.headAt = -1
 	}
 	for len(b) > 0 {
-		n, err := out.x.stream.Write(b[:min(len(b), maxChunk)])
+		n, err := out.x.stream.Write(b[:min(len(b), minChunk)])
 		out.x.count(n)
 		if err != nil {
 			out.free()

@@ -15,6 +15,9 @@ const (
 	// holds less than 16 MiB.
 	chunkLine = len("ffffff\r\n")
 
+	// largePiece is from where on a copy costs more than it saves.
+	largePiece = 16 << 10
+
 	// chunkEnd is the room behind the data: its line end and a last chunk
 	// without trailers.
 	chunkEnd = len("\r\n0\r\n\r\n")
@@ -65,43 +68,56 @@ func (f *flight) carry(c *conn) {
 	}
 }
 
-// next gathers in buf what there is of the body, waiting for the first byte,
-// and frames it for the target. whole says that the body ends with it; err is
-// io.EOF if x has said so too.
+// next returns the next bytes of the request's body as the target is to get
+// them, in buf or valid until the next call. whole says that the body ends with
+// them; err is io.EOF if x has said so too.
 func (f *flight) next(buf []byte) (p []byte, whole bool, err error) {
-	length := f.req.ContentLength
-	from, to := 0, len(buf)
-	if length < 0 {
-		from, to = chunkLine, len(buf)-chunkEnd
+	if f.req.ContentLength < 0 {
+		p, err = f.nextChunk(buf)
+		return p, err == io.EOF, err
 	}
-	n := from
-	for {
-		var k int
-		k, err = f.x.Read(buf[n:to])
-		n += k
-		f.taken += int64(k)
-		if err != nil && err != io.EOF {
-			return nil, false, err
-		}
-		if err == io.EOF || f.taken == length || n == to || !f.x.Buffered() {
-			break
-		}
+	p, err = f.x.Data()
+	f.taken += int64(len(p))
+	if err == nil && len(p) < largePiece && f.x.Buffered() {
+		var n int
+		k := copy(buf, p)
+		n, err = f.collect(buf[k:])
+		p = buf[:k+n]
 	}
-	if length >= 0 {
-		return buf[:n], err == io.EOF || f.taken == length, err
+	return p, err == io.EOF || f.taken == f.req.ContentLength, err
+}
+
+// nextChunk is next for a body without a length.
+func (f *flight) nextChunk(buf []byte) ([]byte, error) {
+	n, err := f.collect(buf[chunkLine : len(buf)-chunkEnd])
+	if err != nil && err != io.EOF {
+		return nil, err
 	}
-	if n > from {
-		line := append(strconv.AppendInt(buf[:0:chunkLine], int64(n-from), 16), "\r\n"...)
-		size := len(line)
-		from = chunkLine - size
+	p := buf[chunkLine:chunkLine]
+	if n > 0 {
+		line := append(strconv.AppendInt(buf[:0:chunkLine], int64(n), 16), "\r\n"...)
+		from := chunkLine - len(line)
 		copy(buf[from:chunkLine], line)
-		n += copy(buf[n:], "\r\n")
+		p = append(buf[from:chunkLine+n], "\r\n"...)
 	}
-	p = buf[from:n]
 	if err == io.EOF {
 		p = http1.AppendLastChunk(p, f.trailers())
 	}
-	return p, err == io.EOF, err
+	return p, err
+}
+
+// collect reads into buf what there is of the body, and waits for its first
+// byte.
+func (f *flight) collect(buf []byte) (n int, err error) {
+	for {
+		var k int
+		k, err = f.x.Read(buf[n:])
+		n += k
+		f.taken += int64(k)
+		if err != nil || n == len(buf) || f.taken == f.req.ContentLength || !f.x.Buffered() {
+			return n, err
+		}
+	}
 }
 
 // requestSent reports whether the target has got the whole request. It gives

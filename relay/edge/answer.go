@@ -8,6 +8,7 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 func (c *conn) sent() bool { return c.gone }
@@ -37,6 +38,22 @@ func (c *conn) flush() error {
 	}
 	c.gone = c.gone || c.began
 	_, err := c.nc.Write(*c.out)
+	c.freeOut()
+	return err
+}
+
+// flushWith sends what is queued, and p behind it.
+func (c *conn) flushWith(p []byte) error {
+	socket, ok := c.nc.(*nbio.Conn)
+	if !ok {
+		if err := c.flush(); err != nil {
+			return err
+		}
+		_, err := c.nc.Write(p)
+		return err
+	}
+	c.gone = c.gone || c.began
+	_, err := socket.WriteBoth(*c.queue(), p)
 	c.freeOut()
 	return err
 }
@@ -114,8 +131,12 @@ func (c *conn) write(p []byte) error {
 	if c.framed {
 		*out = http1.AppendChunkHeader(*out, len(p))
 	}
-	*out = append(*out, p...)
-	if c.framed {
+	if len(p) < largePiece {
+		*out = append(*out, p...)
+	} else if err := c.flushWith(p); err != nil {
+		return err
+	}
+	if out = c.queue(); c.framed {
 		*out = append(*out, "\r\n"...)
 	}
 	if len(*out) >= outBuffer {

@@ -22,6 +22,9 @@ const (
 
 	// outBuffer is how much of an answer is gathered before it is sent.
 	outBuffer = 32 << 10
+
+	// largePiece is from where on a copy costs more than it saves.
+	largePiece = 16 << 10
 )
 
 var (

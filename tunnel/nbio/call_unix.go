@@ -16,6 +16,9 @@ func write(fd uintptr, p []byte) (int, error) {
 	return repeat(syscall.Write, fd, p)
 }
 
+// writeBoth begins to write p and q, with p.
+func writeBoth(fd uintptr, p, _ []byte) (int, error) { return write(fd, p) }
+
 func repeat(call func(int, []byte) (int, error), fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := call(int(fd), p)

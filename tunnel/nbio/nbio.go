@@ -30,6 +30,7 @@ type half struct {
 	mu  sync.Mutex
 	try func(fd uintptr) bool
 	p   []byte // guarded by mu, as is all below
+	q   []byte // what a Write sends behind p
 	n   int
 	err error
 	now bool // the attempt does not wait
@@ -89,23 +90,35 @@ func (h *half) tryRead(fd uintptr) bool {
 }
 
 // Write writes all of p, or returns why it cannot and how much of it went.
-func (c *Conn) Write(p []byte) (int, error) {
-	if len(p) == 0 {
+func (c *Conn) Write(p []byte) (int, error) { return c.WriteBoth(p, nil) }
+
+// WriteBoth is Write of p and then q, in one system call where it can.
+func (c *Conn) WriteBoth(p, q []byte) (int, error) {
+	if len(p)+len(q) == 0 {
 		return 0, nil
 	}
 	h := &c.write
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.p, h.n, h.err = p, 0, nil
+	h.p, h.q, h.n, h.err = p, q, 0, nil
 	err := c.raw.Write(h.try)
-	h.p = nil
+	h.p, h.q = nil, nil
 	return h.n, c.outcome("write", err, h.err)
 }
 
 // tryWrite writes until all is written or there is no room.
 func (h *half) tryWrite(fd uintptr) bool {
-	for h.n < len(h.p) {
-		n, err := write(fd, h.p[h.n:])
+	for len(h.p)+len(h.q) > 0 {
+		var n int
+		var err error
+		switch {
+		case len(h.q) == 0:
+			n, err = write(fd, h.p)
+		case len(h.p) == 0:
+			n, err = write(fd, h.q)
+		default:
+			n, err = writeBoth(fd, h.p, h.q)
+		}
 		if err == syscall.EAGAIN {
 			return false
 		}
@@ -114,6 +127,8 @@ func (h *half) tryWrite(fd uintptr) bool {
 			return true
 		}
 		h.n += n
+		k := min(n, len(h.p))
+		h.p, h.q = h.p[k:], h.q[n-k:]
 	}
 	return true
 }

@@ -53,7 +53,10 @@ func TestBulk(t *testing.T) {
 	}()
 	sent := make(chan error, 1)
 	go func() {
-		_, err := c.Write(data)
+		_, err := c.WriteBoth(data[:1000], data[1000:9<<20])
+		for from := 9 << 20; from < len(data) && err == nil; from += 1 << 20 {
+			_, err = c.WriteBoth(data[from:from+1<<19], data[from+1<<19:from+1<<20])
+		}
 		c.CloseWrite()
 		sent <- err
 	}()
