@@ -35,6 +35,7 @@ type control struct {
 	writing bool            // guarded by mu
 	written chan struct{}   // guarded by mu; if not nil, closed when nothing is pending
 	pongs   []chan struct{} // guarded by mu; who waits for the next PONG
+	asked   time.Time       // guarded by mu; of the PING that is not answered; zero if all are
 
 	pings  int       // owned by receive
 	filled time.Time // owned by receive
@@ -134,7 +135,23 @@ func (c *control) ping(answered chan struct{}) {
 		if answered != nil {
 			c.pongs = append(c.pongs, answered)
 		}
+		if c.asked.IsZero() {
+			c.asked = time.Now()
+		}
 		return append(b, typePing, 0, 0, 0), nil
+	})
+}
+
+// credit sends a CREDIT, and a PING with the first: how long its answer takes
+// decides on the next.
+func (c *control) credit(k credit) {
+	// An error is the lane's end.
+	_ = c.send(func(b []byte) ([]byte, error) {
+		if c.lane.rtt.Load() == 0 && c.asked.IsZero() {
+			c.asked = time.Now()
+			b = append(b, typePing, 0, 0, 0)
+		}
+		return appendCredit(b, k), nil
 	})
 }
 
@@ -158,6 +175,7 @@ func (c *control) receive() error {
 		if _, err := io.ReadFull(c.stream, payload); err != nil {
 			return c.lane.linkError(err)
 		}
+		c.lane.consumed.Add(int64(frameHeaderLen + n))
 		if err := c.frame(typ, head[0]&frameIgnore != 0, payload); err != nil {
 			return err
 		}
@@ -173,9 +191,12 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 		return c.send(func(b []byte) ([]byte, error) { return append(b, typePong, 0, 0, 0), nil })
 	case typePong:
 		c.mu.Lock()
-		pongs := c.pongs
-		c.pongs = nil
+		pongs, asked := c.pongs, c.asked
+		c.pongs, c.asked = nil, time.Time{}
 		c.mu.Unlock()
+		if took := int64(time.Since(asked)); !asked.IsZero() && (took < c.lane.rtt.Load() || c.lane.rtt.Load() == 0) {
+			c.lane.rtt.Store(took)
+		}
 		for _, answered := range pongs {
 			close(answered)
 		}
@@ -186,6 +207,13 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 			return err
 		}
 		c.lane.reset(r)
+		return nil
+	case typeCredit:
+		k, err := decodeCredit(payload)
+		if err != nil {
+			return err
+		}
+		c.lane.credit(k)
 		return nil
 	}
 	m, err := decodeMessage(typ, payload)

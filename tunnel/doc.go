@@ -19,8 +19,10 @@
 // send what comes next right behind its preface; the relay reads it once the
 // token is accepted, and allocates nothing before.
 //
-// No end sends yamux pings. A lane whose peer sends one, floods it with frames
-// that carry nothing, or leaves a frame half sent for 25 seconds, is closed.
+// Of yamux's frames only data and window updates are used. A lane whose peer
+// sends another, or floods it with frames that carry nothing, is closed; so is
+// one whose peer for 25 seconds leaves a frame half sent, reads nothing, or
+// accepts no stream.
 //
 // # Frames
 //
@@ -54,9 +56,11 @@
 //	23 DRAIN     both   Drain
 //	24 NOTICE    relay  Notice
 //	25 TARGET    agent  TargetHealth
+//	26 CREDIT    both   uint32 stream, uint32 seq, uint64 bytes
 //
 // Where a Go type is named the payload is its JSON. Unknown keys are ignored,
-// but for those of BIND, which refuse it: a gate must not be dropped silently.
+// but for those of BIND, which are answered by BINDERR: a gate must not be
+// dropped silently. A cause is a Cause and never 0, a detail has 1 KiB at most.
 // 8 to 15 are kept for byte streams that begin without HTTP, and datagrams.
 //
 // Heads have 96 KiB and 4096 fields at most, control frames 16 KiB. A write to
@@ -89,7 +93,19 @@
 //
 // A stream carries another exchange if both halves ended, without STOP, ERROR
 // or upgrade, and under 256 KiB went over it meanwhile. Otherwise both ends
-// close it, and read it empty until the other has.
+// close it, and read it empty until the other has: the relay at once, an agent
+// that has sent ERROR or RESET once the relay has, and else at once as well. An
+// agent that keeps a stream open for 30 seconds which the relay gave up loses
+// the lane.
+//
+// # Windows
+//
+// A half may carry 256 KiB of body, the payload of DATA, and then as many bytes
+// in all as the last CREDIT for its exchange says. The reader sends one whenever
+// half of its window was read; the window grows, to 64 MiB at most, while it is
+// read in less than two round trips and memory is to spare. Yamux's own windows
+// are opened wide enough never to close: 256 MiB. A peer that sends more than it
+// may ends the exchange, or the lane.
 //
 // # Heartbeat and drain
 //

@@ -66,6 +66,8 @@ type Exchange struct {
 func newExchange(l *lane, stream *yamux.Stream) *Exchange {
 	x := &Exchange{lane: l, stream: stream}
 	x.in.x, x.out.x = x, x
+	x.in.window.x = x
+	x.out.room = make(chan struct{}, 1)
 	return x
 }
 
@@ -271,11 +273,13 @@ func (x *Exchange) stopBy() {
 	x.stopped.Store(true)
 	// A stream's deadlines cannot fail to be set.
 	_ = x.stream.SetWriteDeadline(past)
+	x.out.wake()
 }
 
 func (x *Exchange) wake() {
 	// A stream's deadlines cannot fail to be set.
 	_ = x.stream.SetDeadline(past)
+	x.out.wake()
 }
 
 // resetBy is the peer's RESET. It may overtake the REQ it means.

@@ -39,6 +39,7 @@ const (
 	typeDrain     = 23
 	typeNotice    = 24
 	typeHealth    = 25
+	typeCredit    = 26
 )
 
 // Bounds of what a peer may send, checked before anything is allocated.
@@ -163,6 +164,15 @@ func appendReset(b []byte, r reset) []byte {
 	return endFrame(b, start)
 }
 
+func appendCredit(b []byte, c credit) []byte {
+	start := len(b)
+	b = beginFrame(b, typeCredit)
+	b = binary.BigEndian.AppendUint32(b, c.stream)
+	b = binary.BigEndian.AppendUint32(b, c.seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.bytes))
+	return endFrame(b, start)
+}
+
 // clip bounds a detail to what a frame may carry.
 func clip[T string | []byte](s T) T { return s[:min(len(s), maxDetail)] }
 
@@ -212,6 +222,14 @@ func (d *decoder) uint32() uint32 {
 		return 0
 	}
 	return binary.BigEndian.Uint32(p)
+}
+
+func (d *decoder) uint64() uint64 {
+	p := d.take(8)
+	if p == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint64(p)
 }
 
 // uvarint reads a number of at most limit.
@@ -319,4 +337,13 @@ func decodeReset(p []byte) (reset, error) {
 	r.failure.Cause = d.cause()
 	r.failure.Detail = string(clip(d.string()))
 	return r, d.end("RESET")
+}
+
+func decodeCredit(p []byte) (credit, error) {
+	d := decoder{b: p}
+	c := credit{stream: d.uint32(), seq: d.uint32(), bytes: int64(d.uint64())}
+	if d.err == nil && c.bytes < 0 {
+		d.err = errors.New("more bytes than can be counted")
+	}
+	return c, d.end("CREDIT")
 }

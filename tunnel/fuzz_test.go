@@ -43,6 +43,7 @@ func FuzzFrames(f *testing.F) {
 	add(appendTrailers(nil, exampleRequest().Header))
 	add(appendError(nil, &Failure{Cause: Draining, NotProcessed: true, AfterHead: true, Detail: "gone"}))
 	add(appendReset(nil, reset{1<<32 - 1, 7, &Failure{Cause: VisitorGone}}))
+	add(appendCredit(nil, credit{1<<32 - 1, 7, 1<<63 - 1}))
 	f.Fuzz(func(t *testing.T, typ byte, p []byte) {
 		var first, second any
 		var again []byte
@@ -82,6 +83,13 @@ func FuzzFrames(f *testing.F) {
 					t.Errorf("failure %+v", r.failure)
 				}
 				return r, err
+			case typeCredit:
+				c, err := decodeCredit(p)
+				again = appendCredit(nil, c)
+				if err == nil && c.bytes < 0 {
+					t.Errorf("credit %+v", c)
+				}
+				return c, err
 			}
 			return nil, io.EOF
 		}

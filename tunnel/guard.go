@@ -40,6 +40,7 @@ type guard struct {
 	have   int    // bytes of head seen
 	skip   uint32 // bytes of body to come
 	body   uint32 // bytes of the last body, all told
+	bodies int64  // of all of them
 	fresh  bool   // a new frame began in the last feed
 	tokens int64
 	filled int64 // when tokens were last added, Unix nanoseconds
@@ -83,6 +84,7 @@ func (g *guard) frame(now int64) error {
 	case muxData:
 		if g.skip = muxLength(g.head[:]); g.skip > 0 {
 			g.body = g.skip
+			g.bodies += int64(g.skip)
 			return nil
 		}
 	case muxWindowUpdate:

@@ -74,7 +74,7 @@ func TestHostileAgentIsCutOff(t *testing.T) {
 		{"a relay's stream", muxOpen(2), "agent opened a stream"},
 		{"the control stream again", muxOpen(1), ""},
 		{"FIN again", bytes.Repeat(muxFrame(muxWindowUpdate, muxFIN, 1, 0), 2), ""},
-		{"frame above the window", muxFrame(muxData, 0, 1, 1<<30), "recv window exceeded"},
+		{"frame above the window", muxFrame(muxData, 0, 1, 1<<30), "peer sends more than its windows allow"},
 		{"PINGs", control(bytes.Repeat(frame(typePing), 200)), "peer floods the link with PINGs"},
 		{"unknown control frame", control(frame(40)), "unknown control frame 40"},
 		{"exchange's frame", control(frame(typeData)), "unknown control frame 4"},
@@ -85,6 +85,8 @@ func TestHostileAgentIsCutOff(t *testing.T) {
 		{"deep JSON", control(frame(typeHealth, bytes.Repeat([]byte("["), maxControl)...)), "control frame 25: "},
 		{"wrong type", control(frame(typeHealth, []byte(`{"tunnel":-1}`)...)), "control frame 25: "},
 		{"RESET too short", control(frame(typeReset, 0, 0, 0, 2)), "RESET: frame ends early"},
+		{"CREDIT too short", control(frame(typeCredit, make([]byte, 15)...)), "CREDIT: frame ends early"},
+		{"CREDIT beyond counting", control(frame(typeCredit, bytes.Repeat([]byte{0xff}, 16)...)), "CREDIT: more bytes than can be counted"},
 		{"RESET without a cause", control(frame(typeReset, make([]byte, 11)...)), "RESET: no cause"},
 	}
 	for _, tt := range tests {
@@ -129,6 +131,7 @@ func TestAgentMaySend(t *testing.T) {
 		"RESET of an old stream":      appendReset(nil, reset{0, 1, &Failure{Cause: VisitorGone}}),
 		"RESET of the control stream": appendReset(nil, reset{1, 1, &Failure{Cause: VisitorGone}}),
 		"RESET of a stream to come":   appendReset(nil, reset{2000, 1, &Failure{Cause: VisitorGone, Detail: strings.Repeat("x", 2000)}}),
+		"CREDIT of no stream":         frame(typeCredit, make([]byte, 16)...),
 		"RESET of a cause to come":    frame(typeReset, 0, 0, 0, 2, 0, 0, 0, 9, 0xff, 0xff, 0),
 		"PONG":                        frame(typePong),
 		"PONG with more":              frame(typePong, 1, 2, 3),

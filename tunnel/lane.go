@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// streamWindow bounds what a stream's reader may leave unread.
-	streamWindow = 1 << 20
-
 	// acceptBacklog bounds the streams that wait to be accepted; the
 	// multiplexer's opener blocks at the same number.
 	acceptBacklog = 256
@@ -38,6 +35,8 @@ type lane struct {
 	bulk     atomic.Int32 // of them, those that have become large
 	opening  atomic.Int32 // exchanges that wait for a stream
 	unopened atomic.Int64 // since when no stream could be opened, 0 if one was
+	rtt      atomic.Int64 // the least time that a PONG took, in nanoseconds; 0 before the first
+	consumed atomic.Int64 // bytes of streams that were read
 
 	mu        sync.Mutex
 	idle      []*Exchange          // guarded by mu; last in, first out
@@ -59,7 +58,7 @@ func muxConfig() *yamux.Config {
 		AcceptBacklog:          acceptBacklog,
 		KeepAliveInterval:      time.Hour, // must not be zero; keep-alive is off
 		ConnectionWriteTimeout: time.Hour,
-		MaxStreamWindowSize:    streamWindow,
+		MaxStreamWindowSize:    muxWindow,
 		Logger:                 silent{},
 	}
 }
@@ -75,7 +74,7 @@ func (silent) Println(...any)        {}
 // newLane starts a multiplexer over conn, which the lane owns from here on.
 func newLane(s *Session, conn net.Conn) (*lane, error) {
 	l := &lane{session: s, link: newLink(conn), exchanges: make(map[uint32]*Exchange)}
-	l.link.ending = l.wake
+	l.link.ending, l.link.arrived = l.wake, l.held
 	start := yamux.Server
 	if s.agent {
 		start = yamux.Client

@@ -51,6 +51,10 @@ type link struct {
 	guard  guard      // owned by the reading goroutine
 	ending func()     // if not nil, called before the connection is closed
 
+	// arrived is told how many bytes of streams have come in all. Its error
+	// ends the link.
+	arrived func(bytes int64) error
+
 	heard   atomic.Int64 // when a byte last arrived, Unix nanoseconds
 	partial atomic.Int64 // since when a frame is arriving, 0 if none is
 	sending atomic.Int64 // since when the connection takes a batch, 0 if it has
@@ -234,7 +238,11 @@ func (l *link) Read(p []byte) (int, error) {
 	if n > 0 {
 		now := time.Now().UnixNano()
 		l.heard.Store(now)
-		if gerr := l.guard.feed(into[:n], now); gerr != nil {
+		gerr := l.guard.feed(into[:n], now)
+		if gerr == nil && l.arrived != nil {
+			gerr = l.arrived(l.guard.bodies)
+		}
+		if gerr != nil {
 			l.fail(gerr)
 			return 0, gerr
 		}

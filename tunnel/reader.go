@@ -24,6 +24,7 @@ type reader struct {
 	side     []byte // payload of the last other frame
 	request  Request
 	response Response
+	window   window
 	fields   Header // storage of trailers
 	trailers Header
 
@@ -38,6 +39,7 @@ type reader struct {
 func (in *reader) reset() {
 	in.begun, in.last = false, false
 	in.ended.Store(false)
+	in.window.reset()
 	in.remain, in.received, in.expect = 0, 0, -1
 	in.trailers = nil
 	in.trim()
@@ -96,6 +98,7 @@ func (in *reader) fill() error {
 	n, err := in.x.stream.Read((*in.buf)[in.w:])
 	in.w += n
 	in.x.count(n)
+	in.x.lane.consumed.Add(int64(n))
 	if n > 0 {
 		return nil
 	}
@@ -262,6 +265,9 @@ func (in *reader) data() ([]byte, error) {
 			if in.expect >= 0 && in.received > in.expect {
 				return nil, in.x.violation("%d bytes of body where %d were announced", in.received, in.expect)
 			}
+			if in.received >= in.window.due && !in.last {
+				in.window.credit(in.received, in.expect)
+			}
 			if in.received > bulkAfter {
 				in.x.bulkNow()
 			}
@@ -291,6 +297,9 @@ func (in *reader) frame() error {
 	}
 	switch typ & frameType {
 	case typeData:
+		if in.received+int64(n) > in.window.granted {
+			return in.x.violation("%d bytes of body where the window allows %d", in.received+int64(n), in.window.granted)
+		}
 		in.remain = n
 		in.last = typ&frameEnd != 0
 		return nil

@@ -31,6 +31,7 @@ type Session struct {
 	handler  func(*Exchange) // set by Serve, before its lanes run
 	inbox    chan Message
 	live     atomic.Int64
+	spare    budget // what windows have taken
 	draining atomic.Bool
 	quiet    chan struct{} // closed when draining and nothing is live
 	calm     sync.Once

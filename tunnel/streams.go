@@ -176,7 +176,9 @@ func (l *lane) remove(x *Exchange) {
 // discard closes x's stream for good. Closing may wait for the link, which no
 // visitor shall.
 func (l *lane) discard(x *Exchange) {
-	l.spawn(func() { l.finish(x) })
+	if !l.spawn(func() { l.finish(x) }) {
+		x.in.window.close() // all else has ended with the lane
+	}
 }
 
 // finish closes the stream of an exchange that serves no more, and reads it
@@ -186,7 +188,10 @@ func (l *lane) discard(x *Exchange) {
 // The FIN must not overtake why the exchange failed. The relay's waits until
 // RESET is on its way; the agent's, until the relay has seen the failure.
 func (l *lane) finish(x *Exchange) {
-	defer l.remove(x)
+	defer func() {
+		x.in.window.close()
+		l.remove(x)
+	}()
 	if l.streams() > maxStreams {
 		l.close(errUnended)
 		return
@@ -219,6 +224,7 @@ func (l *lane) readOut(stream *yamux.Stream, deadline time.Time) bool {
 			return true
 		}
 		n, err := stream.Read(*buf)
+		l.consumed.Add(int64(n))
 		left -= n
 		if err != nil && !errors.Is(err, yamux.ErrTimeout) {
 			return true
@@ -241,6 +247,16 @@ func (l *lane) reset(r reset) {
 	l.mu.Unlock()
 	if x != nil {
 		x.resetBy(r)
+	}
+}
+
+// credit lets an exchange send more; one that has ended needs none.
+func (l *lane) credit(c credit) {
+	l.mu.Lock()
+	x := l.exchanges[c.stream]
+	l.mu.Unlock()
+	if x != nil {
+		x.creditBy(c)
 	}
 }
 

@@ -1,6 +1,11 @@
 package tunnel
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/yamux"
+)
 
 // outBuffer is what a writer gathers before it sends.
 const outBuffer = minChunk
@@ -10,6 +15,9 @@ var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); re
 // A writer is this side's half of an exchange.
 type writer struct {
 	x *Exchange
+
+	granted atomic.Int64  // bytes of body that the peer's window allows
+	room    chan struct{} // told when it may allow more, or the exchange fails; holds one
 
 	mu       sync.Mutex
 	buf      *[]byte // guarded by mu; nil while nothing is queued
@@ -23,6 +31,7 @@ type writer struct {
 func (out *writer) reset() {
 	out.mu.Lock()
 	defer out.mu.Unlock()
+	out.granted.Store(firstWindow)
 	out.ended, out.begun = false, false
 	out.headAt, out.sent, out.announce = -1, 0, -1
 }
@@ -134,8 +143,12 @@ func (out *writer) write(p []byte) (int, error) {
 // take queues the beginning of p, or sends it behind what is queued if it is
 // large: then it is not copied. mu is held.
 func (out *writer) take(p []byte) (int, error) {
+	free := out.granted.Load() - out.sent
+	if free <= 0 {
+		return 0, out.await()
+	}
 	b := out.queue()
-	n := min(len(p), int(out.x.lane.link.chunk.Load()))
+	n := int(min(int64(len(p)), int64(out.x.lane.link.chunk.Load()), free))
 	large := n >= largePiece
 	if room := outBuffer - frameHeaderLen - len(b); !large && room < n {
 		if room < outBuffer/4 {
@@ -161,6 +174,39 @@ func (out *writer) take(p []byte) (int, error) {
 		out.x.bulkNow()
 	}
 	return n, nil
+}
+
+// await sends what is queued, and then waits for the peer's window or for a
+// reason to write no more. mu is held.
+func (out *writer) await() error {
+	if err := out.send(); err != nil {
+		return err
+	}
+	if out.granted.Load() > out.sent || out.writable() != nil {
+		return nil
+	}
+	select {
+	case <-out.room:
+		return nil
+	case <-out.x.lane.mux.CloseChan():
+		return out.x.streamError(yamux.ErrSessionShutdown)
+	}
+}
+
+// grant is the peer's CREDIT.
+func (out *writer) grant(bytes int64) {
+	if bytes > out.granted.Load() {
+		out.granted.Store(bytes)
+		out.wake()
+	}
+}
+
+// wake lets await look again.
+func (out *writer) wake() {
+	select {
+	case out.room <- struct{}{}:
+	default:
+	}
 }
 
 // writable reports why no more body can be written; mu is held.

@@ -45,14 +45,14 @@ func TestEarlyAnswer(t *testing.T) {
 				r := newRig(t, s.addr, Config{})
 				x := r.open()
 				defer x.Close()
-				x.SendRequest(request("POST", "/", "Content-Length: 16000000"))
+				x.SendRequest(request("POST", "/", "Content-Length: 1000000000"))
 				// 150 kB fit the buffers and arrive; then the visitor waits or goes on.
 				io.WriteString(x, strings.Repeat("x", 150_000))
 				x.Flush()
 				wrote := make(chan error, 1)
 				go func() { // ends with the exchange
 					var err error
-					for n := 150_000; n < 16_000_000 && err == nil && !stalled; n += 50_000 {
+					for n := 150_000; n < 1_000_000_000 && err == nil && !stalled; n += 50_000 {
 						_, err = io.WriteString(x, strings.Repeat("x", 50_000))
 					}
 					wrote <- err

@@ -351,17 +351,25 @@ func (r *rig) ask(q *tunnel.Request, body string) *answer {
 	return askOn(x, q, body)
 }
 
+// askOn is ask on an exchange that the caller closes. The answer may come
+// before the body has left.
 func askOn(x *tunnel.Exchange, q *tunnel.Request, body string) *answer {
 	if err := x.SendRequest(q); err != nil {
 		return &answer{err: err}
 	}
-	if _, err := io.WriteString(x, body); err != nil && !errors.Is(err, tunnel.ErrStopped) {
-		return &answer{err: err}
+	sent := make(chan error, 1)
+	go func() { // ended by the body's end, STOP or a failure of x
+		_, err := io.WriteString(x, body)
+		if err == nil {
+			err = x.End(nil)
+		}
+		sent <- err
+	}()
+	a := receive(x)
+	if err := <-sent; err != nil && !errors.Is(err, tunnel.ErrStopped) && a.err == nil {
+		a.err = err
 	}
-	if err := x.End(nil); err != nil && !errors.Is(err, tunnel.ErrStopped) {
-		return &answer{err: err}
-	}
-	return receive(x)
+	return a
 }
 
 func (r *rig) get(path string) *answer {

@@ -1,0 +1,149 @@
+package tunnel
+
+import (
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Each half of an exchange has a window: how many bytes of its body may be under
+// way or unread. The multiplexer's own windows have one size for every stream,
+// too small for a long way or too large for a slow reader; they are made so
+// large that they never close.
+const (
+	// firstWindow is what a half may send before any CREDIT.
+	firstWindow = 256 << 10
+
+	// maxWindow is what a window grows to, for a reader that keeps up.
+	maxWindow = 64 << 20
+
+	// muxWindow is the multiplexer's: it opens its own again when half of it
+	// was read.
+	muxWindow = 4 * maxWindow
+
+	// sessionSpare and processSpare bound what windows have above firstWindow,
+	// those of a session together and those of all sessions.
+	sessionSpare = 128 << 20
+	processSpare = 512 << 20
+
+	// leastRoundTrip is taken for shorter ones: windows that last for less
+	// cost more CREDITs than memory is worth.
+	leastRoundTrip = time.Millisecond
+)
+
+// A window is a reader's: how far its peer may be ahead. It belongs to the
+// goroutine that reads.
+type window struct {
+	x       *Exchange
+	size    int64
+	granted int64     // bytes of body that may come in all
+	due     int64     // when as many were read, CREDIT is
+	last    time.Time // when CREDIT was sent
+}
+
+// reset makes w ready for a body.
+func (w *window) reset() {
+	w.close()
+	w.granted, w.due, w.last = firstWindow, firstWindow/2, time.Time{}
+}
+
+// close gives back what w has above firstWindow.
+func (w *window) close() {
+	if w.size > firstWindow {
+		w.x.lane.session.giveBack(w.size - firstWindow)
+	}
+	w.size = firstWindow
+}
+
+// credit lets the peer send more, read bytes having been read of a body of
+// length, -1 if that is not known. A window that was used up within two round
+// trips held the peer up, if anything did, and doubles.
+func (w *window) credit(read, length int64) {
+	if length >= 0 && w.granted >= length {
+		w.due = math.MaxInt64
+		return
+	}
+	now := time.Now()
+	l := w.x.lane
+	if !w.last.IsZero() && now.Sub(w.last) < 2*l.roundTrip() && w.size < maxWindow && l.session.take(w.size) {
+		w.size *= 2
+	}
+	w.last = now
+	w.granted, w.due = read+w.size, read+w.size/2
+	l.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
+}
+
+// A budget is memory that windows share.
+type budget struct{ taken atomic.Int64 }
+
+// take takes n of limit, or nothing.
+func (b *budget) take(n, limit int64) bool {
+	if b.taken.Add(n) > limit {
+		b.taken.Add(-n)
+		return false
+	}
+	return true
+}
+
+// spare is the budget of all sessions.
+var spare budget
+
+func (s *Session) take(n int64) bool {
+	if !s.spare.take(n, sessionSpare) {
+		return false
+	}
+	if !spare.take(n, processSpare) {
+		s.spare.taken.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (s *Session) giveBack(n int64) {
+	s.spare.taken.Add(-n)
+	spare.taken.Add(-n)
+}
+
+// roundTrip is the least time that an answer of the peer took.
+func (l *lane) roundTrip() time.Duration {
+	return max(time.Duration(l.rtt.Load()), leastRoundTrip)
+}
+
+// heldSlack is what a lane may hold beside its windows: of bodies that were
+// given up, and heads.
+const heldSlack = 64 << 20
+
+// errHeld is why a lane ended whose peer sends more than it may.
+var errHeld = errors.New("peer sends more than its windows allow")
+
+// held is asked when arrived bytes of streams have come in all. What was not
+// read of them is in memory, whatever window the peer believes to have.
+func (l *lane) held(arrived int64) error {
+	unread := arrived - l.consumed.Load()
+	if unread <= heldSlack ||
+		unread <= heldSlack+l.session.spare.taken.Load()+int64(l.streams())*(firstWindow+maxHead) {
+		return nil
+	}
+	return errHeld
+}
+
+// A credit says how many bytes of body a half may carry in all.
+type credit struct {
+	stream, seq uint32
+	bytes       int64
+}
+
+// creditBy is the peer's CREDIT.
+func (x *Exchange) creditBy(c credit) {
+	if c.seq == x.number() {
+		x.out.grant(c.bytes)
+	}
+}
+
+// number is the exchange's seq.
+func (x *Exchange) number() uint32 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.seq
+}

@@ -1,0 +1,241 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+)
+
+// far is a connection whose bytes take their time to the other end.
+type far struct {
+	net.Conn
+	queue chan parcel
+	sent  chan struct{} // closed when all that was queued is on its way
+}
+
+// A parcel is bytes that arrive at due.
+type parcel struct {
+	p   []byte
+	due time.Time
+}
+
+// farPair is connPair with so much delay in each direction. It ends with the
+// connections.
+func farPair(t *testing.T, delay time.Duration) (agent, relay net.Conn) {
+	a, r := connPair(t)
+	return newFar(a, delay), newFar(r, delay)
+}
+
+func newFar(conn net.Conn, delay time.Duration) *far {
+	f := &far{conn, make(chan parcel, 1<<12), make(chan struct{})}
+	go func() { // ended by Close
+		defer close(f.sent)
+		for q := range f.queue {
+			time.Sleep(time.Until(q.due.Add(delay)))
+			f.Conn.Write(q.p)
+		}
+	}()
+	return f
+}
+
+func (f *far) Write(p []byte) (int, error) {
+	f.queue <- parcel{append([]byte(nil), p...), time.Now()}
+	return len(p), nil
+}
+
+func (f *far) Close() error {
+	err := f.Conn.Close()
+	select {
+	case <-f.sent:
+	default:
+		close(f.queue)
+		<-f.sent
+	}
+	return err
+}
+
+// Over a long way the window grows as far as the way is long, and is given
+// back with the exchange.
+func TestWindowGrowsWithTheWay(t *testing.T) {
+	const size = 48 << 20
+	a, r := farPair(t, 10*time.Millisecond)
+	_, relay := pair(t, a, r, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: size})
+		buf := make([]byte, 1<<20)
+		for range size >> 20 {
+			if _, err := x.Write(buf); err != nil {
+				return
+			}
+		}
+		x.End(nil)
+	})
+	x := begin(t, relay)
+	if n, err := receive(x); n != size || err != nil {
+		t.Fatalf("%d bytes, %v; want %d", n, err, size)
+	}
+	if rtt := x.lane.roundTrip(); rtt < 20*time.Millisecond || rtt > time.Second {
+		t.Errorf("round trip of %v, want 20ms and little more", rtt)
+	}
+	if x.in.window.size < 1<<20 {
+		t.Errorf("a window of %d KiB after %d MiB, want above 1 MiB", x.in.window.size>>10, size>>20)
+	}
+	x.Close()
+	until(t, "return of the window", func() bool { return relay.spare.taken.Load() == 0 })
+
+	// Also if the lane has ended before.
+	x = begin(t, relay)
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	for x.in.window.size == firstWindow {
+		if _, err := x.Data(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relay.Close()
+	within(t, "end of the session", relay.Done())
+	x.Close()
+	if n := relay.spare.taken.Load(); n != 0 {
+		t.Errorf("%d bytes of window are not given back", n)
+	}
+}
+
+// A peer whose reader has stopped sends no more than the first window.
+func TestWindowOfSlowReaderIsSmall(t *testing.T) {
+	agents := make(chan *Exchange, 1)
+	_, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		agents <- x
+		<-fill(x)
+	})
+	x := get(t, relay)
+	agent := <-agents
+	full(t, agent)
+	if n := agent.carried.Load(); n < firstWindow || n > firstWindow+4<<10 {
+		t.Errorf("%d bytes are under way, want the %d of the window and heads", n, firstWindow)
+	}
+	// It has been stuck; now it goes on.
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	for read := 0; read < 4*firstWindow; {
+		p, err := x.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += len(p)
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	if n := spare.taken.Load(); n != 0 { // the sessions of other tests have ended
+		t.Fatalf("%d bytes are taken before anybody asks", n)
+	}
+	t.Cleanup(func() { spare.taken.Store(0) })
+	var sessions [processSpare/sessionSpare + 1]Session
+	for i := range sessions {
+		s := &sessions[i]
+		taken := int64(0)
+		for s.take(maxWindow / 4) {
+			taken += maxWindow / 4
+		}
+		want := int64(sessionSpare)
+		if i == len(sessions)-1 {
+			want = 0 // the process has no more
+		}
+		if taken != want || s.spare.taken.Load() != want {
+			t.Errorf("session %d took %d, has %d, want %d", i, taken, s.spare.taken.Load(), want)
+		}
+	}
+	sessions[0].giveBack(maxWindow)
+	if last := &sessions[len(sessions)-1]; !last.take(maxWindow) || last.take(1) {
+		t.Error("what one session gives back is not another's")
+	}
+}
+
+// An agent that sends more than its window is cut off: at once by its
+// exchange, and for the memory's sake even if nobody reads that.
+func TestAgentBeyondItsWindow(t *testing.T) {
+	t.Run("read", func(t *testing.T) {
+		p, relay, _ := rawAgent(t, connPair)
+		p.drain()
+		x := get(t, relay)
+		p.put(muxBytes(2, appendResponse(nil, &Response{Status: 200, ContentLength: -1})), muxBytes(2, frameOf(typeData, firstWindow+1)))
+		if _, err := x.ReceiveResponse(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := x.Data()
+		failure(t, err, Protocol)
+	})
+	t.Run("unread", func(t *testing.T) {
+		p, relay, ended := rawAgent(t, connPair)
+		p.drain()
+		get(t, relay)
+		piece := make([]byte, 1<<20)
+		for range heldSlack>>20 + 2 {
+			if p.put(muxBytes(2, piece)) != nil {
+				break
+			}
+		}
+		if err := within(t, "end of the session", ended); err != errHeld {
+			t.Errorf("session ended with %v, want %v", err, errHeld)
+		}
+	})
+}
+
+// A CREDIT of another exchange, or of less than is granted, changes nothing.
+func TestCreditFindsItsExchange(t *testing.T) {
+	agents := make(chan *Exchange, 1)
+	p, _, _ := rawRelay(t, connPair, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		agents <- x
+		<-fill(x)
+	})
+	put := func(c credit) { p.put(muxBytes(1, appendCredit(nil, c))) }
+	p.put(muxOpen(2), muxBytes(2, request(frameEnd, 9, &Request{})))
+	p.put(muxFrame(muxWindowUpdate, 0, 1, 1<<20), muxFrame(muxWindowUpdate, 0, 2, 8<<20))
+	p.drain()
+	x := <-agents
+	full(t, x)
+	put(credit{2, 8, 4 * firstWindow})
+	put(credit{2, 10, 4 * firstWindow})
+	put(credit{4, 9, 4 * firstWindow})
+	put(credit{2, 9, firstWindow / 2})
+	put(credit{2, 9, firstWindow + 1000})
+	until(t, "the bytes of the only CREDIT that counts", func() bool {
+		return x.out.granted.Load() == firstWindow+1000 && x.carried.Load() > firstWindow+1000
+	})
+	if n := x.carried.Load(); n > firstWindow+5<<10 {
+		t.Errorf("%d bytes are under way", n)
+	}
+}
+
+// Who waits for the peer's window is woken by the end of its wait, whatever
+// that is.
+func TestWaitForCreditEnds(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(x *Exchange, agent *Session)
+		want Cause
+	}{
+		{"abort", func(x *Exchange, _ *Session) { x.Abort(Fail(VisitorGone, nil)) }, VisitorGone},
+		{"lane", func(x *Exchange, _ *Session) { x.lane.close(ErrClosed) }, LinkLost},
+		{"agent's session", func(_ *Exchange, agent *Session) { agent.Close() }, LinkLost},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			agent, relay := tcpPair(t, func(x *Exchange) {
+				ctx, cancel := context.WithCancel(context.Background())
+				x.OnAbort(func(*Failure) { cancel() })
+				<-ctx.Done()
+			})
+			x := open(t, relay, &Request{ContentLength: -1})
+			defer x.Close()
+			wrote := fill(x)
+			full(t, x)
+			tt.end(x, agent)
+			failure(t, within(t, "end of Write", wrote), tt.want)
+		})
+	}
+}
