@@ -101,9 +101,15 @@ func (a *answer2) want(t testing.TB, status int, cause string) {
 }
 
 // receive reads the frames of a stream until it ends.
-func (v *visitor2) receive(stream uint32) (a answer2) {
+func (v *visitor2) receive(stream uint32) answer2 {
 	v.t.Helper()
-	for a.end == "" {
+	return v.receiveUntil(stream, func(*answer2) bool { return false })
+}
+
+// receiveUntil reads the frames of a stream until it ends, or is says so.
+func (v *visitor2) receiveUntil(stream uint32, is func(*answer2) bool) (a answer2) {
+	v.t.Helper()
+	for a.end == "" && !is(&a) {
 		frame, err := v.framer.ReadFrame()
 		if err != nil {
 			a.end = err.Error()
