@@ -44,7 +44,7 @@ func (c *conn2) spendWindow(n int64) error {
 func (c *conn2) gain(n int) { c.calm = min(c.calm+n, maxCalm) }
 
 // keepResets is how many streams are remembered that this end has reset.
-const keepResets = 64
+const keepResets = 256
 
 // resets are the streams that this end has reset last: what was under way on
 // them is ignored.

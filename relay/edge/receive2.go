@@ -105,8 +105,10 @@ func (c *conn2) destination(id uint32, end bool) (*stream, error) {
 	switch {
 	case c.final && id > c.last:
 		return nil, nil // RFC 9113 6.8
+	case id <= c.last && c.resets.has(id):
+		return nil, nil
 	case id <= c.last:
-		return nil, c.stray(id)
+		return nil, violation2(codeClosed, "HEADERS of a stream that is closed") // RFC 9113 5.1
 	}
 	c.last = id
 	if len(c.streams) >= maxStreams || c.running >= maxServing {
