@@ -2,11 +2,16 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"testing"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"share/tunnel"
 )
@@ -69,5 +74,54 @@ func BenchmarkRequest(b *testing.B) {
 		if _, err := io.ReadFull(v.r, answer); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkRequest2 carries small requests over one connection of HTTP/2, so
+// many at a time.
+func BenchmarkRequest2(b *testing.B) {
+	for _, streams := range []int{1, 32} {
+		b.Run(strconv.Itoa(streams), func(b *testing.B) {
+			s := newStub(b, func(x *tunnel.Exchange) { respond(x, 200, "ok", "Content-Length", "2") }, func(cfg *Config) { cfg.Logger = nil })
+			v := s.visit2()
+			var block bytes.Buffer
+			encoder := hpack.NewEncoder(&block)
+			var next uint32 = 1
+			request := func(out []byte) []byte {
+				block.Reset()
+				for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "x.test"}, {":path", "/"}, {"user-agent", "bench"}, {"accept", "*/*"}} {
+					encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+				}
+				out = appendFrameHeader(out, frameHeaders, flagEndStream|flagEndHeaders, next, block.Len())
+				next += 2
+				return append(out, block.Bytes()...)
+			}
+			var out []byte
+			head := make([]byte, frameHeaderLen+maxFrame)
+			// answers reads as many.
+			answers := func(n int) {
+				for n > 0 {
+					io.ReadFull(v.Conn.(*rawVisitor).r, head[:frameHeaderLen])
+					f, size := parseFrameHeader(head)
+					if _, err := io.ReadFull(v.Conn.(*rawVisitor).r, head[:size]); err != nil {
+						b.Fatal(err)
+					}
+					if f.typ == frameData && f.flags&flagEndStream != 0 {
+						n--
+					}
+				}
+			}
+			v.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: maxWindow})
+			v.framer.WriteWindowUpdate(0, maxWindow-firstWindow)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				out = request(out)
+				if i%streams == streams-1 {
+					v.Write(out)
+					out = out[:0]
+					answers(streams)
+				}
+			}
+		})
 	}
 }

@@ -28,6 +28,7 @@ func (c *conn2) look(now time.Time) {
 	switch {
 	case c.ending || c.over:
 	case c.heading && heading >= c.edge.headTimeout():
+		c.fault = &connError{codeProtocol, "a head that does not come"}
 		c.stopReads()
 	case c.running > 0:
 		if c.leaving {

@@ -16,7 +16,7 @@ const (
 // held.
 func (c *conn2) grant() {
 	more := connWindow - c.held - c.received
-	if more < connWindow/4 {
+	if more < connWindow/4 || c.over {
 		return
 	}
 	c.received += more

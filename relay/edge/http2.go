@@ -80,14 +80,15 @@ type conn2 struct {
 	received int64 // guarded by mu; what it may send on all streams
 	held     int64 // guarded by mu; what of that is unread
 
-	heading   bool  // guarded by mu; the beginning, or a header block, is under way
-	headSpan  spell // guarded by mu; how long
-	idleSpan  spell // guarded by mu; how long there have been no requests
-	leaving   bool  // guarded by mu; a GOAWAY was sent
-	leaveSpan spell // guarded by mu; how long ago
-	final     bool  // guarded by mu; it named the last stream that is served
-	ending    bool  // guarded by mu; reads end because all is served
-	over      bool  // guarded by mu; the connection has ended
+	heading   bool       // guarded by mu; the beginning, or a header block, is under way
+	headSpan  spell      // guarded by mu; how long
+	idleSpan  spell      // guarded by mu; how long there have been no requests
+	leaving   bool       // guarded by mu; a GOAWAY was sent
+	leaveSpan spell      // guarded by mu; how long ago
+	final     bool       // guarded by mu; it named the last stream that is served
+	ending    bool       // guarded by mu; reads end because all is served
+	fault     *connError // guarded by mu; why they end otherwise, nil if they do not
+	over      bool       // guarded by mu; the connection has ended
 }
 
 func newConn2(e *Edge, nc, raw net.Conn, first []byte) *conn2 {
@@ -151,7 +152,7 @@ func (c *conn2) begin() error {
 	if f.typ != frameSettings || f.flags&flagAck != 0 {
 		return violation2(codeProtocol, "no SETTINGS behind the preface")
 	}
-	c.head(false)
+	c.arrive(false)
 	return c.take(&f)
 }
 
@@ -168,7 +169,7 @@ func (c *conn2) next() (f frame, err error) {
 	}
 	for c.w-c.r < frameHeaderLen+n {
 		if f.typ == frameHeaders {
-			c.head(true)
+			c.arrive(true)
 		}
 		if err := c.fill(); err != nil {
 			return f, err
@@ -220,8 +221,8 @@ func (c *conn2) freeRead() {
 	c.buf = nil
 }
 
-// head notes whether a head, or the preface, is arriving.
-func (c *conn2) head(arriving bool) {
+// arrive notes whether a head, or the preface, is arriving.
+func (c *conn2) arrive(arriving bool) {
 	if c.arriving == arriving {
 		return
 	}
@@ -237,7 +238,10 @@ func (c *conn2) head(arriving bool) {
 func (c *conn2) end(err error) {
 	fault, told := errors.AsType[*connError](err)
 	c.mu.Lock()
-	graceful := c.ending
+	if !told && c.fault != nil {
+		fault, told = c.fault, true
+	}
+	graceful := !told && c.ending
 	switch {
 	case told:
 		c.goAway(c.last, fault.code, fault.detail)

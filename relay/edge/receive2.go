@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -133,7 +134,7 @@ func (c *conn2) fragment(f *frame) error {
 	}
 	if f.flags&flagEndHeaders == 0 {
 		b.parts = append(b.parts, f.payload...)
-		c.head(true)
+		c.arrive(true)
 		if len(f.payload) >= 1<<10 {
 			return nil
 		}
@@ -157,9 +158,10 @@ func (c *conn2) fragment(f *frame) error {
 		return violation2(codeCompression, "a malformed header block")
 	}
 	b.parts, b.stream = nil, 0
-	c.head(false)
+	c.arrive(false)
 	switch {
 	case b.s == nil:
+		c.dropped.trim()
 		return nil
 	case b.s.id == 0:
 		return c.takeRequest(f.stream, b.s, b.end)
@@ -172,6 +174,7 @@ func (c *conn2) takeRequest(id uint32, s *stream, end bool) error {
 	if wrong := s.asked.malformed(); wrong != "" {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		s.asked.trim()
 		c.parked = append(c.parked, s)
 		c.sendReset(id, codeProtocol)
 		return c.spend(resetCost)
@@ -209,7 +212,7 @@ func (c *conn2) describe(s *stream, end bool) {
 	}
 	r.covered = c.covered
 	s.fields = c.peer.strip(s.asked.fields(s.fields[:0], r.Authority))
-	s.fields = c.peer.add(s.fields, c.added)
+	s.fields = slices.Grow(c.peer.add(s.fields, c.added), 1) // for Via
 	r.Header = s.fields
 }
 

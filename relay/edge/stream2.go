@@ -261,7 +261,7 @@ func (s *stream) body() ([]byte, error) {
 	for {
 		switch {
 		case s.failure != nil:
-			return nil, s.left()
+			return nil, s.failure
 		case s.interrupted:
 			return nil, errInterrupted
 		case len(s.filling) > 0:
@@ -273,9 +273,6 @@ func (s *stream) body() ([]byte, error) {
 		s.cond.Wait()
 	}
 }
-
-// left is what body returns once the stream has ended before the request.
-func (s *stream) left() error { return s.failure }
 
 func (s *stream) trailers() tunnel.Header {
 	s.trailing = s.tail.forward(s.trailing[:0])
