@@ -15,11 +15,11 @@ const (
 // grant lets the visitor send more, as far as what is unread permits; mu is
 // held.
 func (c *conn2) grant() {
-	more := connWindow - c.held - c.received
+	more := connWindow - c.held - c.allowed
 	if more < connWindow/4 || c.over {
 		return
 	}
-	c.received += more
+	c.allowed += more
 	out := c.queue()
 	*out = appendWord(*out, frameWindowUpdate, 0, uint32(more))
 	c.kick()
@@ -39,7 +39,7 @@ func (s *stream) consume(n int64) {
 		s.limit *= 2
 	}
 	s.credit = 0
-	s.received += more
+	s.allowed += more
 	out := c.queue()
 	*out = appendWord(*out, frameWindowUpdate, s.id, uint32(more))
 	c.kick()

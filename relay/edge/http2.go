@@ -75,10 +75,10 @@ type conn2 struct {
 	work     *sync.Cond // something is due, or over set
 	room     *sync.Cond // there may be room to send: a batch was taken, or the window grew
 
-	window   int64 // guarded by mu; what the visitor takes of all streams
-	initial  int64 // guarded by mu; what it takes of a new one
-	received int64 // guarded by mu; what it may send on all streams
-	held     int64 // guarded by mu; what of that is unread
+	window  int64 // guarded by mu; what the visitor takes of all streams
+	initial int64 // guarded by mu; what it takes of a new one
+	allowed int64 // guarded by mu; what it may send on all streams
+	held    int64 // guarded by mu; what of that is unread
 
 	heading   bool       // guarded by mu; the beginning, or a header block, is under way
 	headSpan  spell      // guarded by mu; how long
@@ -95,7 +95,7 @@ func newConn2(e *Edge, nc, raw net.Conn, first []byte) *conn2 {
 	c := &conn2{
 		edge: e, nc: nc, raw: raw,
 		streams: make(map[uint32]*stream), written: make(chan struct{}),
-		window: firstWindow, initial: firstWindow, received: firstWindow,
+		window: firstWindow, initial: firstWindow, allowed: firstWindow,
 		calm: maxCalm, heading: true, arriving: true,
 	}
 	c.work, c.room = sync.NewCond(&c.mu), sync.NewCond(&c.mu)

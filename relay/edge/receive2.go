@@ -104,10 +104,10 @@ func (c *conn2) destination(id uint32, end bool) (*stream, error) {
 		return nil, c.spend(resetCost)
 	}
 	switch {
-	case c.final && id > c.last:
-		return nil, nil // RFC 9113 6.8
+	case c.final && id > c.last: // RFC 9113 6.8
+		return nil, c.spend(resetCost)
 	case id <= c.last && c.resets.has(id):
-		return nil, nil
+		return nil, c.spend(resetCost)
 	case id <= c.last:
 		return nil, violation2(codeClosed, "HEADERS of a stream that is closed") // RFC 9113 5.1
 	}
@@ -248,10 +248,10 @@ func (c *conn2) takeData(f *frame) error {
 	if c.idle(f.stream) {
 		return violation2(codeProtocol, "DATA of an idle stream")
 	}
-	if n > c.received {
+	if n > c.allowed {
 		return violation2(codeFlowControl, "more DATA than the connection's window")
 	}
-	c.received -= n
+	c.allowed -= n
 	s := c.streams[f.stream]
 	switch p := f.payload; {
 	case s == nil:
@@ -259,7 +259,7 @@ func (c *conn2) takeData(f *frame) error {
 		return c.stray(f.stream)
 	case s.whole:
 		c.reset(s, codeClosed, "DATA behind the end of the request")
-	case n > s.received:
+	case n > s.allowed:
 		c.reset(s, codeFlowControl, "more DATA than the stream's window")
 	case s.differs(len(p), end):
 		c.reset(s, codeProtocol, "a body that differs from its content-length")
@@ -282,7 +282,7 @@ func (c *conn2) idle(id uint32) bool { return id%2 == 0 || id > c.last && !c.fin
 // What was under way when this end reset the stream is ignored.
 func (c *conn2) stray(id uint32) error {
 	if id > c.last || c.resets.has(id) {
-		return nil
+		return c.spend(1)
 	}
 	c.sendReset(id, codeClosed)
 	return c.spend(resetCost)

@@ -48,7 +48,7 @@ type stream struct {
 	came        int64         // of the body
 	whole       bool          // the request has ended
 	interrupted bool          // body returns
-	received    int64         // what the visitor may send
+	allowed     int64         // what the visitor may send
 	credit      int64         // what was read of it and not given back
 	limit       int64         // how much that is at most
 
@@ -109,7 +109,7 @@ func (s *stream) renew() *request {
 func (s *stream) open(id uint32, end bool, window int64) {
 	s.id, s.whole, s.ended, s.interrupted = id, end, false, false
 	s.length, s.came = s.request.ContentLength, 0
-	s.received, s.credit, s.limit = streamWindow, 0, streamWindow
+	s.allowed, s.credit, s.limit = streamWindow, 0, streamWindow
 	s.window, s.lastData = window, -1
 	s.failure = nil
 	s.tail.reset(true)
@@ -235,7 +235,7 @@ func (s *stream) differs(more int, end bool) bool {
 
 // take adds bytes to the body; n of the windows were used; mu is held.
 func (s *stream) take(p []byte, n int64, end bool) {
-	s.received -= n
+	s.allowed -= n
 	s.came += int64(len(p))
 	s.filling = append(s.filling, p...)
 	s.conn.held += int64(len(p))
