@@ -30,7 +30,8 @@ func (c *conn2) look(now time.Time) {
 	case c.heading && heading >= c.edge.headTimeout():
 		c.fault = &connError{codeProtocol, "a head that does not come"}
 		c.stopReads()
-	case c.running > 0:
+	case c.busy():
+		c.idleSpan.begin()
 		if c.leaving {
 			c.settleLast(now)
 		}
@@ -68,7 +69,7 @@ func (c *conn2) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.running == 0 && !c.heading:
+	case !c.busy() && !c.heading:
 		c.finish()
 	case !c.leaving:
 		c.leaving = true
@@ -81,7 +82,13 @@ func (c *conn2) drain() {
 func (c *conn2) answering() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.broken && (c.running > 0 || c.out != nil || c.sending)
+	return c.busy()
+}
+
+// busy reports whether a request is being served, or what was queued has not
+// been taken; mu is held.
+func (c *conn2) busy() bool {
+	return c.running > 0 || (c.out != nil || c.sending) && !c.broken
 }
 
 // closeIdle ends the connection if no request is under way, and reports whether
@@ -89,7 +96,7 @@ func (c *conn2) answering() bool {
 func (c *conn2) closeIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.running > 0 || c.heading {
+	if c.busy() || c.heading {
 		return false
 	}
 	c.finish()

@@ -3,11 +3,13 @@ package edge
 import (
 	"context"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"share/tunnel"
 )
@@ -282,5 +284,40 @@ func TestConnectionEndsInAnAnswer2(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "cause=visitor_gone") {
 		t.Errorf("log: %s", s.log)
+	}
+}
+
+// An answer that a visitor takes slowly is no idleness, nor cut by a drain.
+func TestSlowReader2(t *testing.T) {
+	t.Parallel()
+	want := strings.Repeat("x", 20_000)
+	s := newStub(t, func(x *tunnel.Exchange) { respond(x, 200, want) }, nil)
+	ours, theirs := net.Pipe()
+	s.wg.Go(func() { s.Serve2(theirs, theirs, nil) })
+	nc := visitorOn(t, ours)
+	c := s.conn2()
+	v := &visitor2{Conn: nc, t: t, framer: http2.NewFramer(nc, nc.r), next: 1}
+	v.hpack = hpack.NewEncoder(&v.head)
+	v.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	io.WriteString(v, preface2+string(appendSettings(nil)))
+	stream := v.open(true, "GET", "/")
+	until(t, "the answer", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.last == stream && c.running == 0
+	})
+	for range 3 {
+		c.look(time.Now().Add(time.Hour))
+	}
+	if c.closeIdle() || !c.answering() {
+		t.Error("a connection with half an answer is taken for idle")
+	}
+	s.draining.Store(true)
+	c.drain()
+	for range 3 {
+		c.look(time.Now().Add(time.Hour))
+	}
+	if a := v.receive(stream); a.body != want || a.end != "END_STREAM" {
+		t.Errorf("%d bytes, %s", len(a.body), a.end)
 	}
 }

@@ -262,8 +262,10 @@ func (c *conn2) end(err error) {
 	c.room.Broadcast()
 	c.mu.Unlock()
 	c.cancel()
-	// A connection that takes no deadline is broken.
-	_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))
+	if !graceful {
+		// A connection that takes no deadline is broken.
+		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))
+	}
 	if !told {
 		c.raw.Close()
 	}
