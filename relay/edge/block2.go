@@ -12,11 +12,12 @@ import (
 
 // A block is a header block under way (RFC 9113 4.3).
 type block struct {
-	stream uint32  // 0 if none is under way
-	s      *stream // whose head or trailers it holds, nil if they are dropped
-	head   *head
-	end    bool   // END_STREAM
-	parts  []byte // what came of it before
+	stream   uint32  // 0 if none is under way
+	opens    *stream // what it opens, nil if it does not
+	trailers bool    // it holds those of stream, which may end meanwhile
+	head     *head   // where its fields go
+	end      bool    // END_STREAM
+	parts    []byte  // what came of it before
 }
 
 // takeHeaders begins a block: a request, or trailers (RFC 9113 6.2).
@@ -36,55 +37,48 @@ func (c *conn2) takeHeaders(f *frame) error {
 		}
 		f.payload = f.payload[5:]
 	}
-	end := f.flags&flagEndStream != 0
-	s, err := c.destination(f.stream, end)
-	if err != nil {
+	c.block = block{stream: f.stream, head: &c.aside, end: f.flags&flagEndStream != 0}
+	if err := c.beginBlock(); err != nil {
 		return err
 	}
-	c.block = block{stream: f.stream, s: s, head: &c.dropped, end: end}
-	switch {
-	case s == nil:
-		c.dropped.reset(false)
-	case s.id == 0:
-		c.block.head = &s.asked
-		s.asked.reset(false)
-	default:
-		c.block.head = &s.tail
-		s.tail.reset(true)
-	}
+	c.block.head.reset(c.block.trailers)
 	return c.fragment(f)
 }
 
-// destination returns the stream that a header block is for: one whose id is 0
-// if it opens one, nil if nobody wants it.
-func (c *conn2) destination(id uint32, end bool) (*stream, error) {
+// beginBlock finds what a block is for. One that is for nothing has to be read
+// all the same: later ones build on it (RFC 9113 4.3).
+func (c *conn2) beginBlock() error {
+	b := &c.block
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.streams[id]; s != nil {
+	if s := c.streams[b.stream]; s != nil {
 		switch {
 		case s.whole:
 			c.reset(s, codeClosed, "HEADERS behind the end of the request")
-		case !end:
+		case !b.end:
 			c.reset(s, codeProtocol, "trailers that do not end the request")
 		default:
-			return s, nil
+			b.trailers = true
+			return nil
 		}
-		return nil, c.spend(resetCost)
+		return c.spend(resetCost)
 	}
 	switch {
-	case c.final && id > c.last: // RFC 9113 6.8
-		return nil, c.spend(resetCost)
-	case id <= c.last && c.resets.has(id):
-		return nil, c.spend(resetCost)
-	case id <= c.last:
-		return nil, violation2(codeClosed, "HEADERS of a stream that is closed") // RFC 9113 5.1
+	case c.final && b.stream > c.last: // RFC 9113 6.8
+		return c.spend(resetCost)
+	case b.stream <= c.last && c.resets.has(b.stream):
+		return c.spend(resetCost)
+	case b.stream <= c.last:
+		return violation2(codeClosed, "HEADERS of a stream that is closed") // RFC 9113 5.1
 	}
-	c.last = id
+	c.last = b.stream
 	if len(c.streams) >= maxStreams || c.running >= maxServing {
-		c.sendReset(id, codeRefused)
-		return nil, c.spend(resetCost)
+		c.sendReset(b.stream, codeRefused)
+		return c.spend(resetCost)
 	}
-	return c.unparked(), nil
+	b.opens = c.unparked()
+	b.head = &b.opens.asked
+	return nil
 }
 
 func (c *conn2) takeContinuation(f *frame) error {
@@ -128,13 +122,13 @@ func (c *conn2) fragment(f *frame) error {
 	b.parts, b.stream = nil, 0
 	c.arrive(false)
 	switch {
-	case b.s == nil:
-		c.dropped.trim()
-		return nil
-	case b.s.id == 0:
-		return c.takeRequest(f.stream, b.s, b.end)
+	case b.opens != nil:
+		return c.takeRequest(f.stream, b.opens, b.end)
+	case b.trailers:
+		err = c.takeTrailers(f.stream)
 	}
-	return c.takeTrailers(b.s)
+	c.aside.trim()
+	return err
 }
 
 // takeRequest opens a stream, if its head is well formed.
@@ -185,13 +179,14 @@ func (c *conn2) describe(s *stream, end bool) {
 }
 
 // takeTrailers ends a request's body.
-func (c *conn2) takeTrailers(s *stream) error {
+func (c *conn2) takeTrailers(id uint32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := &s.tail
+	h := &c.aside
+	s := c.streams[id]
 	switch {
-	case c.streams[s.id] != s:
-		return nil // reset meanwhile
+	case s == nil:
+		return c.spend(1) // it has ended meanwhile
 	case h.wrong != "" || h.large:
 		c.reset(s, codeProtocol, "malformed trailers: "+h.wrong)
 		return c.spend(resetCost)
@@ -199,6 +194,7 @@ func (c *conn2) takeTrailers(s *stream) error {
 		c.reset(s, codeProtocol, "a body shorter than its content-length")
 		return c.spend(resetCost)
 	}
+	s.tail, c.aside = c.aside, s.tail
 	s.whole = true
 	s.cond.Broadcast()
 	return nil

@@ -28,7 +28,7 @@ func (c *conn2) end(err error) {
 	for _, s := range c.open() {
 		c.fail(s, gone)
 	}
-	if s := c.block.s; c.block.stream != 0 && s != nil && s.id == 0 {
+	if s := c.block.opens; c.block.stream != 0 && s != nil {
 		c.parked = append(c.parked, s)
 	}
 	c.unpark()

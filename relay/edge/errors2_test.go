@@ -300,3 +300,47 @@ func TestIgnored2(t *testing.T) {
 		t.Errorf("got %+v", a)
 	}
 }
+
+// Trailers that are under way when the answer ends belong to nobody.
+func TestLateTrailers2(t *testing.T) {
+	t.Parallel()
+	asked, finish := make(chan string, 9), make(chan bool)
+	s := newStub(t, func(x *tunnel.Exchange) {
+		asked <- string(x.Request().Target)
+		if string(x.Request().Target) == "/early" {
+			<-finish
+		}
+		respond(x, 200, "ok")
+	}, nil)
+	v := s.visit2()
+	for range 3 {
+		early := v.open(false, "POST", "/early")
+		if got := await(t, asked, "the request"); got != "/early" {
+			t.Fatalf("%s is asked for", got)
+		}
+		block := append([]byte(nil), v.encode("a", "1", "b", "2")...)
+		v.raw(frameHeaders, flagEndStream, early, block[:2]...)
+		finish <- true
+		for ended := false; !ended; { // and nothing is sent: it would be inside the block
+			frame, err := v.framer.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := frame.Header()
+			ended = h.StreamID == early && h.Flags&flagEndStream != 0
+		}
+		c := s.conn2()
+		until(t, "the request's end", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.running == 0
+		})
+		v.raw(frameContinuation, flagEndHeaders, early, block[2:]...)
+		if a := v.receive(v.open(true, "GET", "/")); a.body != "ok" {
+			t.Fatalf("then: %+v", a)
+		}
+		if got := await(t, asked, "the request"); got != "/" {
+			t.Fatalf("%s is asked for", got)
+		}
+	}
+}

@@ -48,7 +48,7 @@ type conn2 struct {
 	arriving bool           // what heading was set to
 	hpack    *hpack.Decoder // adds to block.head
 	block    block
-	dropped  head          // of blocks that nobody wants
+	aside    head          // trailers, and what nobody wants
 	added    tunnel.Header // what share adds to a request for addedFor
 	addedFor string
 	covered  bool // the certificate is for addedFor

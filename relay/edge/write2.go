@@ -96,7 +96,7 @@ func (s *stream) wait() error {
 // queueHead queues a response's head; mu is held.
 func (s *stream) queueHead(flags uint8, r *tunnel.Response) {
 	out := s.conn.queue()
-	b, at := s.conn.beginBlock(*out)
+	b, at := s.conn.reserve(*out)
 	b = appendStatus(b, r.Status)
 	b = appendFields(b, r.Header)
 	*out = appendBlock(b, at, flags, s.id)
@@ -105,13 +105,13 @@ func (s *stream) queueHead(flags uint8, r *tunnel.Response) {
 // queueTrailers queues trailers, which end the stream; mu is held.
 func (s *stream) queueTrailers(trailers tunnel.Header) {
 	out := s.conn.queue()
-	b, at := s.conn.beginBlock(*out)
+	b, at := s.conn.reserve(*out)
 	b = appendFields(b, trailers)
 	*out = appendBlock(b, at, flagEndStream, s.id)
 }
 
-// beginBlock leaves room for a frame's header; mu is held.
-func (c *conn2) beginBlock(b []byte) (_ []byte, at int) {
+// reserve leaves room for a frame's header; mu is held.
+func (c *conn2) reserve(b []byte) (_ []byte, at int) {
 	at = len(b)
 	b = append(b, make([]byte, frameHeaderLen)...)
 	if !c.untabled {
