@@ -20,6 +20,11 @@ import (
 // its next request: of 10,000, each of which has had one answered. It does not
 // count what the kernel keeps for a socket.
 func BenchmarkIdleVisitors(b *testing.B) {
+	b.Run("HTTP1", func(b *testing.B) { benchmarkIdle(b, (*Edge).Serve, ask) })
+	b.Run("HTTP2", func(b *testing.B) { benchmarkIdle(b, (*Edge).Serve2, askSecond) })
+}
+
+func benchmarkIdle(b *testing.B, serve func(e *Edge, nc, raw net.Conn, first []byte), ask func(*testing.B, net.Conn)) {
 	const visitors = 10_000
 	s := newStub(b, func(x *tunnel.Exchange) { respond(x, 200, "ok") }, nil)
 	for b.Loop() {
@@ -28,15 +33,47 @@ func BenchmarkIdleVisitors(b *testing.B) {
 		for i := range conns {
 			ours, theirs := net.Pipe()
 			conns[i] = ours
-			s.wg.Go(func() { s.Serve(theirs, theirs, nil) })
+			s.wg.Go(func() { serve(s.Edge, theirs, theirs, nil) })
 			ask(b, ours)
 		}
+		until(b, "parked streams' end", func() bool {
+			for _, c := range s.all(nil) {
+				if c, ok := c.(*conn2); ok {
+					c.mu.Lock()
+					parked := len(c.parked)
+					c.mu.Unlock()
+					if parked > 0 {
+						return false
+					}
+				}
+			}
+			return true
+		})
 		b.ReportMetric(float64(inUse()-before)/visitors, "B/visitor")
 		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/visitors, "goroutines/visitor")
 		for _, c := range conns {
 			c.Close()
 		}
 		until(b, "the connections' end", func() bool { return len(s.all(nil)) == 0 })
+	}
+}
+
+// askSecond has one request of HTTP/2 answered over nc.
+func askSecond(b *testing.B, nc net.Conn) {
+	out := append([]byte(preface2), appendSettings(nil)...)
+	out = appendFrameHeader(out, frameHeaders, flagEndHeaders|flagEndStream, 1, len(heads[0]))
+	go nc.Write(append(out, heads[0]...)) // read at once, or the pipe is closed
+	for head := make([]byte, frameHeaderLen+maxFrame); ; {
+		if _, err := io.ReadFull(nc, head[:frameHeaderLen]); err != nil {
+			b.Fatal(err)
+		}
+		f, n := parseFrameHeader(head)
+		if _, err := io.ReadFull(nc, head[:n]); err != nil {
+			b.Fatal(err)
+		}
+		if f.typ == frameData && f.flags&flagEndStream != 0 {
+			return
+		}
 	}
 }
 

@@ -35,7 +35,6 @@ type stream struct {
 	// Owned by the goroutine that serves.
 	pending *tunnel.Response // a head that is not queued
 	begun   bool             // a final head is
-	reading []byte           // what body returned last; its storage
 
 	cond *sync.Cond // anything below has changed; of conn.mu, which guards it
 	id   uint32     // 0 unless it is open or served
@@ -43,6 +42,7 @@ type stream struct {
 	tail        head          // trailers
 	trailing    tunnel.Header // their storage
 	filling     []byte        // what came of the body and is unread
+	reading     []byte        // what body returned last
 	length      int64         // of the body, -1 if not announced
 	came        int64         // of the body
 	whole       bool          // the request has ended
