@@ -65,6 +65,10 @@ func TestFloods2(t *testing.T) {
 			v.receive(stream)
 			return func() { v.raw(frameData, 0, stream) }
 		},
+		"GOAWAY": func(v *visitor2) func() {
+			v.open(true, "POST", "/")
+			return func() { v.framer.WriteGoAway(0, http2.ErrCodeNo, nil) }
+		},
 		"empty CONTINUATION": func(v *visitor2) func() {
 			v.raw(frameHeaders, 0, 1)
 			return func() { v.raw(frameContinuation, 0, 1) }

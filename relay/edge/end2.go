@@ -48,16 +48,14 @@ func (c *conn2) end(err error) {
 	if told {
 		c.linger()
 	}
-	if graceful {
-		c.nc.Close()
-	} else {
-		c.raw.Close() // TLS has no end to an answer that was cut
-	}
+	c.raw.Close()
 	c.freeRead()
 }
 
-// linger reads until the visitor ends the connection, within bounds: closed at
-// once, the last that was sent could be lost to a reset.
+// linger ends the sending direction and reads until the visitor ends theirs,
+// within bounds: closed at once, the last that was sent could be lost to a
+// reset. An answer that was cut lacks its END_STREAM, also where TLS says that
+// the connection ends.
 func (c *conn2) linger() {
 	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		if cw.CloseWrite() != nil {

@@ -56,10 +56,6 @@ func TestHeadTimeout2(t *testing.T) {
 		}
 		v.Close()
 	}
-	v := s.visit()
-	v.Close()
-	rest := s.visit2()
-	rest.Close()
 	for _, begin := range []string{"", "PRI", preface2, preface2 + "\x00\x00"} {
 		nc := s.dial2()
 		io.WriteString(nc, begin)

@@ -153,5 +153,7 @@ func (c *conn2) takeGoAway(f *frame) error {
 		return violation2(codeFrameSize, "GOAWAY too short")
 	}
 	c.drain()
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.spend(1)
 }
