@@ -123,7 +123,7 @@ func (r *Relay) admit(ctx context.Context, d Door, config *tls.Config, conn net.
 	case d.AgentsOnly:
 		conn.Close()
 	case protocol == "h2":
-		r.edge.Serve2(unread(nc, first))
+		r.edge.Serve2(nc, conn, first)
 	default:
 		r.edge.Serve(nc, conn, first)
 	}

@@ -333,6 +333,9 @@ func (c *conn) closeIdle() bool {
 	return c.phase == phaseIdle
 }
 
+// drain ends the connection when the request under way is answered.
+func (c *conn) drain() { c.closeIdle() }
+
 // cut ends the connection now; an answer under way is visibly cut.
 func (c *conn) cut() {
 	c.cancel()

@@ -27,7 +27,7 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 	}
 	via := r.place.Tunnel.Via
 	if r.Flags&tunnel.RequestHTTP2 != 0 {
-		via.Value = []byte("2.0 " + r.place.Tunnel.Pseudonym)
+		via = r.place.Tunnel.Via2
 	}
 	r.Header = append(r.Header, via)
 	return e.carry(ctx, v, r)

@@ -1,6 +1,6 @@
 // Package edge serves visitors: it reads their requests strictly, carries them
-// over an exchange to the agent and its answer back. HTTP/1.1 is an engine of
-// its own, HTTP/2 is net/http's.
+// over an exchange to the agent and its answer back. HTTP/1.1 and HTTP/2 are
+// engines of their own.
 package edge
 
 import (
@@ -8,7 +8,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
@@ -68,20 +67,31 @@ type Place struct {
 // An Edge serves visitors' connections.
 type Edge struct {
 	Config
-	style  tunnel.Style
-	ids    ids
-	second *http.Server // HTTP/2
-	queue  *queue       // connections for it
+	style tunnel.Style
+	ids   ids
 
 	draining atomic.Bool
 	done     chan struct{} // closed by Close
 	wg       sync.WaitGroup
-	streams  sync.WaitGroup // handlers of HTTP/2; added to under mu unless closed
-	handling atomic.Int64   // as many
 
 	mu     sync.Mutex
-	conns  map[*conn]struct{} // guarded by mu
-	closed bool               // guarded by mu
+	conns  map[connection]struct{} // guarded by mu
+	closed bool                    // guarded by mu
+}
+
+// A connection is a visitor's.
+type connection interface {
+	// look is the connection's share of watch; it does not block.
+	look(now time.Time)
+	// answering reports whether a request is under way.
+	answering() bool
+	// closeIdle ends the connection if it is between two requests, and
+	// reports whether it is.
+	closeIdle() bool
+	// drain lets the requests under way be the last.
+	drain()
+	// cut ends the connection now; an answer under way is visibly cut.
+	cut()
 }
 
 // New returns an Edge. Close ends it.
@@ -89,15 +99,9 @@ func New(cfg Config) *Edge {
 	e := &Edge{
 		Config: cfg,
 		ids:    newIDs(),
-		queue:  newQueue(),
 		done:   make(chan struct{}),
-		conns:  make(map[*conn]struct{}),
+		conns:  make(map[connection]struct{}),
 	}
-	e.second = e.http2Server()
-	e.wg.Go(func() {
-		// It ends with the queue, which Close closes.
-		_ = e.second.Serve(e.queue)
-	})
 	e.wg.Go(e.watch)
 	return e
 }
@@ -115,11 +119,19 @@ func (e *Edge) Serve(nc, raw net.Conn, first []byte) {
 	c.serve()
 }
 
-// Serve2 serves an HTTP/2 visitor, a *tls.Conn after its handshake or a plain
-// connection with prior knowledge (RFC 9113 3.3), and closes it.
-func (e *Edge) Serve2(nc net.Conn) { e.queue.put(nc) }
+// Serve2 is Serve for an HTTP/2 visitor: over TLS, or with prior knowledge
+// (RFC 9113 3.3).
+func (e *Edge) Serve2(nc, raw net.Conn, first []byte) {
+	c := newConn2(e, nc, raw, first)
+	if !e.add(c) {
+		raw.Close()
+		return
+	}
+	defer e.remove(c)
+	c.serve()
+}
 
-func (e *Edge) add(c *conn) bool {
+func (e *Edge) add(c connection) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -129,14 +141,14 @@ func (e *Edge) add(c *conn) bool {
 	return true
 }
 
-func (e *Edge) remove(c *conn) {
+func (e *Edge) remove(c connection) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.conns, c)
 }
 
 // all returns the connections of now.
-func (e *Edge) all(into []*conn) []*conn {
+func (e *Edge) all(into []connection) []connection {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.conns {
@@ -150,9 +162,8 @@ func (e *Edge) all(into []*conn) []*conn {
 func (e *Edge) Drain(ctx context.Context) error {
 	e.draining.Store(true)
 	for _, c := range e.all(nil) {
-		c.closeIdle()
+		c.drain()
 	}
-	err := e.second.Shutdown(ctx)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -160,7 +171,7 @@ func (e *Edge) Drain(ctx context.Context) error {
 		n := len(e.conns)
 		e.mu.Unlock()
 		if n == 0 {
-			return err
+			return nil
 		}
 		select {
 		case <-ticker.C:
@@ -175,7 +186,7 @@ func (e *Edge) Drain(ctx context.Context) error {
 func (e *Edge) Settle(ctx context.Context) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	for e.handling.Load() > 0 || slices.ContainsFunc(e.all(nil), (*conn).answering) {
+	for slices.ContainsFunc(e.all(nil), connection.answering) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -211,9 +222,6 @@ func (e *Edge) Close() {
 	for _, c := range e.all(nil) {
 		c.cut()
 	}
-	e.queue.Close()
-	e.second.Close()
-	e.streams.Wait()
 	e.wg.Wait()
 }
 
@@ -226,7 +234,7 @@ const watchEvery = 250 * time.Millisecond
 func (e *Edge) watch() {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
-	var all []*conn
+	var all []connection
 	for {
 		select {
 		case <-ticker.C:

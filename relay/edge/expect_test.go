@@ -50,10 +50,22 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// net/http grants a body of HTTP/2 as soon as it is asked for.
+// In HTTP/2, too.
 func TestExpect2(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, func(x *tunnel.Exchange) {
+		r := x.Request()
+		if r.Flags&tunnel.RequestExpect == 0 || string(r.Header.Get("expect")) != "100-continue" {
+			t.Errorf("flags %b, Expect %q", r.Flags, r.Header.Get("expect"))
+		}
+		if string(r.Target) == "/refused" {
+			respond(x, 417, "no")
+			return
+		}
+		if x.Buffered() {
+			t.Error("the body came unasked")
+		}
+		x.SendResponse(response(100, 0))
 		body, err := io.ReadAll(x)
 		if err != nil {
 			t.Error(err)
@@ -61,11 +73,18 @@ func TestExpect2(t *testing.T) {
 		respond(x, 200, string(body))
 	}, nil)
 	v := s.visit2()
-	stream := v.open(false, "POST", "/", "expect", "100-continue", "content-length", "4")
+	stream := v.open(false, "POST", "/granted", "expect", "100-continue", "content-length", "4")
+	a := v.receiveUntil(stream, func(a *answer2) bool { return len(a.interim) > 0 })
+	if strings.Join(a.interim, ",") != "100" {
+		t.Fatalf("got %+v, want 100", a)
+	}
 	v.framer.WriteData(stream, true, []byte("body"))
-	a := v.receive(stream)
-	a.want(t, 200, "")
-	if strings.Join(a.interim, ",") != "100" || a.body != "body" {
+	a = v.receive(stream)
+	if a.want(t, 200, ""); len(a.interim) > 0 || a.body != "body" {
+		t.Errorf("got %+v", a)
+	}
+	a = v.receive(v.open(false, "POST", "/refused", "expect", "100-continue"))
+	if a.want(t, 417, ""); len(a.interim) > 0 || a.body != "no" {
 		t.Errorf("got %+v", a)
 	}
 }

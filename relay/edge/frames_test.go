@@ -52,12 +52,8 @@ func (v *visitor2) open(end bool, method, path string, fields ...string) (stream
 
 func (v *visitor2) openRaw(end bool, fields ...string) (stream uint32) {
 	v.t.Helper()
-	v.head.Reset()
-	for i := 0; i < len(fields); i += 2 {
-		v.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
-	}
+	block := v.encode(fields...)
 	stream, v.next = v.next, v.next+2
-	block := v.head.Bytes()
 	first := block[:min(len(block), 16<<10)]
 	block = block[len(first):]
 	err := v.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndStream: end, EndHeaders: len(block) == 0})
@@ -70,6 +66,15 @@ func (v *visitor2) openRaw(end bool, fields ...string) (stream uint32) {
 		v.t.Fatal(err)
 	}
 	return stream
+}
+
+// encode returns a header block of names and values in turn.
+func (v *visitor2) encode(fields ...string) []byte {
+	v.head.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		v.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	return v.head.Bytes()
 }
 
 // An answer2 is what came on a stream, and how it ended: "END_STREAM",
@@ -101,9 +106,15 @@ func (a *answer2) want(t testing.TB, status int, cause string) {
 }
 
 // receive reads the frames of a stream until it ends.
-func (v *visitor2) receive(stream uint32) (a answer2) {
+func (v *visitor2) receive(stream uint32) answer2 {
 	v.t.Helper()
-	for a.end == "" {
+	return v.receiveUntil(stream, func(*answer2) bool { return false })
+}
+
+// receiveUntil reads the frames of a stream until it ends, or is says so.
+func (v *visitor2) receiveUntil(stream uint32, is func(*answer2) bool) (a answer2) {
+	v.t.Helper()
+	for a.end == "" && !is(&a) {
 		frame, err := v.framer.ReadFrame()
 		if err != nil {
 			a.end = err.Error()
@@ -159,9 +170,15 @@ func (v *visitor2) head2(a *answer2, f *http2.MetaHeadersFrame) {
 
 // trailers end the request's half of a stream.
 func (v *visitor2) trailers(stream uint32, name, value string) {
-	v.head.Reset()
-	v.hpack.WriteField(hpack.HeaderField{Name: name, Value: value})
-	v.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: v.head.Bytes(), EndStream: true, EndHeaders: true})
+	block := v.encode(name, value)
+	for typ, flags := frameHeaders, uint8(flagEndStream); ; typ, flags = frameContinuation, 0 {
+		piece := block[:min(len(block), maxFrame)]
+		if block = block[len(piece):]; len(block) == 0 {
+			v.raw(typ, flags|flagEndHeaders, stream, piece...)
+			return
+		}
+		v.raw(typ, flags, stream, piece...)
+	}
 }
 
 // A gRPC server with nothing to say sends its status in a head that ends the

@@ -1,133 +1,202 @@
 package edge
 
 import (
-	"errors"
-	"maps"
-	"net/http"
-	"slices"
-	"strconv"
-	"strings"
+	"golang.org/x/net/http2/hpack"
 
 	"share/tunnel"
 	"share/tunnel/http1"
 )
 
-// check holds a request of HTTP/2 to the bounds of HTTP/1.1; net/http has held
-// it to RFC 9113.
-func (s *stream) check() (name []byte, port int, f *tunnel.Failure) {
-	fields, size := 0, len(s.r.RequestURI)
-	for name, values := range s.r.Header {
-		fields += len(values)
-		for _, v := range values {
-			size += len(name) + len(v) + len(": \r\n")
-		}
-	}
-	switch {
-	case len(s.r.RequestURI) > http1.MaxTarget:
-		return nil, 0, tunnel.Fail(tunnel.RequestTargetTooLong, nil)
-	case fields > http1.MaxFields || size > http1.MaxHead:
-		return nil, 0, tunnel.Fail(tunnel.RequestHeadTooLarge, nil)
-	case s.r.Method == http.MethodConnect || len(s.r.Method) > http1.MaxMethod:
-		return nil, 0, tunnel.Fail(tunnel.RequestNotImplemented, nil)
-	}
-	err := s.consistent()
-	if err == nil {
-		name, port, err = http1.CanonicalHost([]byte(s.r.Host))
-	}
-	if err != nil {
-		return nil, 0, tunnel.Fail(tunnel.RequestBad, err)
-	}
-	return name, port, nil
+// A pseudo is a pseudo-field of a request (RFC 9113 8.3.1).
+type pseudo uint8
+
+const (
+	pseudoMethod pseudo = iota
+	pseudoScheme
+	pseudoAuthority
+	pseudoPath
+	pseudos
+)
+
+var pseudoNames = [pseudos]string{":method", ":scheme", ":authority", ":path"}
+
+// A span is a piece of a head's text.
+type span struct{ from, to int }
+
+// A head is what a header block holds: a request's head, or trailers. Its
+// fields stand in order, their names in the case that HTTP/1.1 is used to. It
+// is held to the bounds of HTTP/1.1 as it grows, and keeps no more than these.
+type head struct {
+	text   []byte
+	pseudo [pseudos]span
+	seen   [pseudos]bool
+	names  []span // of the other fields
+	values []span
+	crumbs []byte // the values of Cookie fields, joined (RFC 9113 8.2.3)
+	cookie int    // which field is the first of them, -1 if none is
+
+	trailers bool   // these are no request's
+	size     int    // of all fields, about as HTTP/1.1 writes them
+	long     bool   // :path is longer than may be
+	large    bool   // there are more fields or bytes than may be
+	wrong    string // what makes it malformed (RFC 9113 8.1.1)
 }
 
-// consistent finds what net/http lets pass of a malformed request: a method or
-// a path that would not stay one word of an HTTP/1.1 request line
-// (RFC 9113 10.3), a Host beside another :authority (8.3.1), lengths that
-// differ from each other or from the body's (8.1.1), and the names that pass
-// for those of framing fields.
-func (s *stream) consistent() error {
-	if !http1.ValidName([]byte(s.r.Method)) {
-		return errors.New("malformed :method")
+// reset makes h ready for a block.
+func (h *head) reset(trailers bool) {
+	*h = head{
+		text: h.text[:0], names: h.names[:0], values: h.values[:0], crumbs: h.crumbs[:0],
+		cookie: -1, trailers: trailers,
 	}
-	if !validPath(s.r.Method, s.r.RequestURI) {
-		return errors.New("malformed :path")
-	}
-	for _, host := range s.r.Header["Host"] {
-		if !strings.EqualFold(host, s.r.Host) {
-			return errors.New("host differs from :authority")
-		}
-	}
-	for _, v := range s.r.Header["Content-Length"] {
-		n, err := strconv.ParseUint(v, 10, 62)
-		if err != nil || int64(n) != s.r.ContentLength {
-			return errors.New("content-length differs")
-		}
-	}
-	for name := range s.r.Header {
-		b := []byte(name)
-		if strings.Contains(name, "_") && (http1.LooksLike(b, "content-length") || http1.LooksLike(b, "transfer-encoding")) {
-			return errors.New("field name that passes for a framing field")
-		}
-	}
-	return nil
 }
 
-// validPath reports whether a path is in origin-form, or "*" with OPTIONS, as
-// it is asked of HTTP/1.1.
-func validPath(method, path string) bool {
-	for i := range len(path) {
-		if path[i] <= ' ' || path[i] >= 0x7f || path[i] == '#' {
-			return false
-		}
+// trim gives up what an unusually large head took.
+func (h *head) trim() {
+	if cap(h.text) > smallRead {
+		h.text = nil
 	}
-	return strings.HasPrefix(path, "/") || path == "*" && method == http.MethodOptions
+	if cap(h.crumbs) > smallRead {
+		h.crumbs = nil
+	}
 }
 
-// describe fills in what the tunnel is told of the request.
-func (s *stream) describe(r *request, name []byte, port int) {
-	hr := s.r
-	r.Method, r.Target, r.Authority = []byte(hr.Method), []byte(hr.RequestURI), []byte(hr.Host)
-	r.Client = []byte(hr.RemoteAddr)
-	r.ContentLength = hr.ContentLength
-	r.Flags = tunnel.RequestHTTP2
-	if s.peer.https {
-		r.Flags |= tunnel.RequestHTTPS
+func (h *head) at(s span) []byte { return h.text[s.from:s.to:s.to] }
+
+func (h *head) get(p pseudo) []byte { return h.at(h.pseudo[p]) }
+
+// keep copies a string to the text.
+func (h *head) keep(s string) span {
+	from := len(h.text)
+	h.text = append(h.text, s...)
+	return span{from, len(h.text)}
+}
+
+// add takes the next field of the block.
+func (h *head) add(f hpack.HeaderField) {
+	h.size += len(f.Name) + len(f.Value) + len(": \r\n")
+	if f.Name == ":path" && len(f.Value) > http1.MaxTarget {
+		h.long = true
 	}
-	if hr.Body != nil && hr.Body != http.NoBody && hr.ContentLength != 0 {
-		r.Flags |= tunnel.RequestBody
-	} else if replayable(r.Method) {
-		r.Flags |= tunnel.RequestReplayable
+	if h.large = h.large || h.size > http1.MaxHead; h.large || h.wrong != "" {
+		return
 	}
-	if strings.EqualFold(hr.Header.Get("Te"), "trailers") {
-		r.Flags |= tunnel.RequestTrailers
+	if len(f.Name) > 0 && f.Name[0] == ':' {
+		h.wrong = h.addPseudo(f)
+		return
 	}
-	r.accept = []byte(strings.Join(hr.Header["Accept"], ","))
-	r.covered = s.edge.covers(&s.peer, name)
-	var h tunnel.Header
-	h.Add("Host", hr.Host)
-	// net/http has lost the order of the fields; any will do, but the same
-	// each time. It has answered an Expect by itself: it grants a body when
-	// the first bytes of it are asked for.
-	var none http1.Request
-	for _, name := range sortedKeys(hr.Header) {
-		if name == "Host" || name == "Content-Length" || none.Ends([]byte(name)) {
+	h.wrong = h.addField(f)
+}
+
+func (h *head) addPseudo(f hpack.HeaderField) (wrong string) {
+	if h.trailers {
+		return "a pseudo-field in trailers"
+	}
+	for p, name := range pseudoNames {
+		if name != f.Name {
 			continue
 		}
-		values := hr.Header[name]
-		if name == "Cookie" {
-			values = []string{strings.Join(values, "; ")} // RFC 9113 8.2.3
+		if h.seen[p] {
+			return "a pseudo-field twice"
 		}
-		for _, v := range values {
-			h.Add(name, v)
+		if len(h.names) > 0 {
+			return "a pseudo-field behind another field"
 		}
+		h.seen[p], h.pseudo[p] = true, h.keep(f.Value)
+		if !http1.ValidValue(h.at(h.pseudo[p])) {
+			return "an invalid pseudo-field"
+		}
+		return ""
 	}
-	if hr.ContentLength >= 0 && r.hasBody() || hr.Header["Content-Length"] != nil {
-		h.Add("Content-Length", strconv.FormatInt(hr.ContentLength, 10))
-	}
-	for _, name := range sortedKeys(hr.Trailer) {
-		h.Add("Trailer", name) // net/http has taken it away
-	}
-	r.Header = s.peer.add(s.peer.strip(h), s.peer.fields(r.Authority, port))
+	return "an unknown pseudo-field"
 }
 
-func sortedKeys(h http.Header) []string { return slices.Sorted(maps.Keys(h)) }
+func (h *head) addField(f hpack.HeaderField) (wrong string) {
+	name := h.keep(f.Name)
+	b := h.at(name)
+	if !http1.ValidName(b) || !canonical(b) {
+		return "an invalid field name"
+	}
+	if http1.HopByHop(b) {
+		// RFC 9113 8.2.2. HTTP2-Settings is no field that it knows.
+		if f.Name != "http2-settings" && !(f.Name == "te" && tunnel.EqualFold([]byte(f.Value), "trailers")) {
+			return "a field of the connection"
+		}
+	}
+	value := h.keep(f.Value)
+	if !http1.ValidValue(h.at(value)) {
+		return "an invalid field value"
+	}
+	if f.Name == "cookie" && !h.trailers {
+		if h.cookie >= 0 {
+			h.crumbs = append(append(h.crumbs, "; "...), f.Value...)
+			h.text = h.text[:name.from]
+			return ""
+		}
+		h.cookie = len(h.names)
+		h.crumbs = append(h.crumbs, f.Value...)
+	}
+	if len(h.names) == http1.MaxFields {
+		h.large = true
+		return ""
+	}
+	h.names, h.values = append(h.names, name), append(h.values, value)
+	return ""
+}
+
+// canonical gives a name the case that HTTP/1.1 is used to; false if it is not
+// in lower case.
+func canonical(name []byte) bool {
+	first := true
+	for i, c := range name {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			return false
+		case first && 'a' <= c && c <= 'z':
+			name[i] = c - ('a' - 'A')
+		}
+		first = c == '-'
+	}
+	return true
+}
+
+// malformed says why a request's stream has to be reset (RFC 9113 8.1.1), or
+// nothing. Other faults are answered: see check.
+func (h *head) malformed() string {
+	scheme := string(h.get(pseudoScheme))
+	switch {
+	case h.wrong != "":
+		return h.wrong
+	case h.large || h.long || string(h.get(pseudoMethod)) == "CONNECT":
+		return ""
+	case len(h.get(pseudoMethod)) == 0 || len(h.get(pseudoPath)) == 0:
+		return "no :method or no :path"
+	case scheme != "http" && scheme != "https":
+		return "no :scheme that is served"
+	}
+	return ""
+}
+
+// fields appends those that go on to dst, whose first is Host. They alias h.
+func (h *head) fields(dst tunnel.Header, authority []byte) tunnel.Header {
+	dst = append(dst, tunnel.Field{Name: hostName, Value: authority})
+	for i := range h.names {
+		f := tunnel.Field{Name: h.at(h.names[i]), Value: h.at(h.values[i])}
+		if i == h.cookie {
+			f.Value = h.crumbs
+		}
+		if !tunnel.EqualFold(f.Name, "host") && !http1.HopByHop(f.Name) {
+			dst = append(dst, f)
+		}
+	}
+	return dst
+}
+
+// forward appends trailers that go on to dst. They alias h.
+func (h *head) forward(dst tunnel.Header) tunnel.Header {
+	for i := range h.names {
+		dst = append(dst, tunnel.Field{Name: h.at(h.names[i]), Value: h.at(h.values[i])})
+	}
+	return http1.ForwardTrailers(dst[:0], dst)
+}
+
+var hostName = []byte("Host")

@@ -2,255 +2,231 @@ package edge
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
-	"log"
 	"net"
-	"net/http"
-	"time"
+	"sync"
+
+	"golang.org/x/net/http2/hpack"
 
 	"share/tunnel"
 	"share/tunnel/http1"
 )
 
-// http2Server returns the server of HTTP/2, net/http's, with the bounds of
-// HTTP/1.1.
-func (e *Edge) http2Server() *http.Server {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler:   http.HandlerFunc(e.serveHTTP2),
-		Protocols: protocols,
-		// OPTIONS * is the target's to answer.
-		DisableGeneralOptionsHandler: true,
-		// Above the bound that check holds a head to, so that most that pass
-		// it are answered by us and not by net/http.
-		MaxHeaderBytes:    2 * http1.MaxHead,
-		ReadHeaderTimeout: e.headTimeout(), // of the connection's preface
-		IdleTimeout:       e.idleTimeout(),
-		ErrorLog:          log.New(io.Discard, "", 0), // what visitors do wrong
-		// ALPN has chosen; the server asks the configuration all the same.
-		TLSConfig: &tls.Config{NextProtos: []string{"h2"}},
-		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-			_, https := nc.(*tls.Conn)
-			return context.WithValue(ctx, peerKey{}, newPeer(nc.RemoteAddr(), https, e.TrustedProxies))
-		},
-	}
+const (
+	// maxStreams is how many streams a connection may have open.
+	maxStreams = 250
+
+	// maxServing is how many of its requests are served at a time: those of
+	// streams that have just ended are about to be done with.
+	maxServing = maxStreams + 50
+
+	// maxBlock bounds a header block, and what it says once it is unpacked:
+	// twice what a head may be, so that most that are too large are answered.
+	maxBlock = 2 * http1.MaxHead
+
+	// hpackTable is the size of the dynamic table for a visitor's heads, the
+	// initial value (RFC 9113 6.5.2).
+	hpackTable = 4096
+)
+
+// A conn2 is a visitor's connection that speaks HTTP/2 (RFC 9113). One
+// goroutine reads its frames, one writes what is queued, and one serves each
+// open stream.
+type conn2 struct {
+	edge   *Edge
+	nc     net.Conn // what is read and written
+	raw    net.Conn // beneath TLS
+	peer   peer
+	client []byte             // peer.addr
+	ctx    context.Context    // ends with the connection; tunnel.Open has no other way to learn of it
+	cancel context.CancelFunc // of ctx
+
+	// Owned by the goroutine that reads.
+	buf      *[]byte // unread bytes are (*buf)[r:w]
+	r, w     int
+	lastRead int            // how many bytes the last read brought
+	arriving bool           // what heading was set to
+	hpack    *hpack.Decoder // adds to block.head
+	block    block
+	aside    head          // trailers, and what nobody wants
+	added    tunnel.Header // what share adds to a request for addedFor
+	addedFor string
+	covered  bool // the certificate is for addedFor
+
+	serving sync.WaitGroup // goroutines of streams
+	written chan struct{}  // closed when the goroutine that writes has ended
+
+	mu      sync.Mutex
+	streams map[uint32]*stream // guarded by mu; those that are open
+	parked  []*stream          // guarded by mu; those that wait for their next request
+	running int                // guarded by mu; requests that are being served
+	last    uint32             // guarded by mu; the highest stream of the visitor's
+	resets  resets             // guarded by mu
+	calm    int                // guarded by mu; see spend
+
+	out      *[]byte    // guarded by mu; what is queued, nil if nothing is
+	batch    uint64     // guarded by mu; counts what was taken of it
+	due      bool       // guarded by mu; it is to be sent now
+	sending  bool       // guarded by mu; the connection takes a batch
+	broken   bool       // guarded by mu; it takes no more
+	untabled bool       // guarded by mu; the visitor was told that heads use no table
+	work     *sync.Cond // something is due, or over set
+	room     *sync.Cond // there may be room to send: a batch was taken, or the window grew
+
+	window  int64 // guarded by mu; what the visitor takes of all streams
+	initial int64 // guarded by mu; what it takes of a new one
+	allowed int64 // guarded by mu; what it may send on all streams
+	held    int64 // guarded by mu; what of that is unread
+
+	heading   bool       // guarded by mu; the beginning, or a header block, is under way
+	headSpan  spell      // guarded by mu; how long
+	idleSpan  spell      // guarded by mu; how long there have been no requests
+	leaving   bool       // guarded by mu; a GOAWAY was sent
+	leaveSpan spell      // guarded by mu; how long ago
+	final     bool       // guarded by mu; it named the last stream that is served
+	ending    bool       // guarded by mu; reads end because all is served
+	fault     *connError // guarded by mu; why they end otherwise, nil if they do not
+	over      bool       // guarded by mu; the connection has ended
 }
 
-// peerKey is the key of a connection's peer in the context of its requests,
-// the only thing of a connection that net/http hands on.
-type peerKey struct{}
-
-// A stream is one exchange of an HTTP/2 connection.
-type stream struct {
-	edge *Edge
-	w    http.ResponseWriter
-	ctl  *http.ResponseController
-	r    *http.Request
-	peer peer
-
-	request request
-	pump    *pump            // of the body; nil unless there is one
-	isGone  bool             // some of the final response was sent
-	pending *tunnel.Response // a head that is not sent
-	aborted bool
-
-	unwatchFn func() // set by watch
+func newConn2(e *Edge, nc, raw net.Conn, first []byte) *conn2 {
+	c := &conn2{
+		edge: e, nc: nc, raw: raw,
+		streams: make(map[uint32]*stream), written: make(chan struct{}),
+		window: firstWindow, initial: firstWindow, allowed: firstWindow,
+		calm: maxCalm, heading: true, arriving: true,
+	}
+	c.work, c.room = sync.NewCond(&c.mu), sync.NewCond(&c.mu)
+	c.peer = newPeer(raw.RemoteAddr(), nc != raw, e.TrustedProxies)
+	c.client = []byte(c.peer.addr)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.hpack = hpack.NewDecoder(hpackTable, func(f hpack.HeaderField) { c.block.head.add(f) })
+	c.hpack.SetMaxStringLength(maxBlock)
+	c.buf = smallReads.Get().(*[]byte)
+	c.w = copy(*c.buf, first)
+	return c
 }
 
-func (e *Edge) serveHTTP2(w http.ResponseWriter, hr *http.Request) {
-	if !e.enter() {
-		panic(http.ErrAbortHandler)
+// serve reads frames until the connection ends, and closes it when all that it
+// started has ended.
+func (c *conn2) serve() {
+	go c.writer() // ended by end
+	err := c.begin()
+	for err == nil {
+		var f frame
+		if f, err = c.next(); err == nil {
+			err = c.take(&f)
+		}
 	}
-	defer e.leave()
-	s := &stream{edge: e, w: w, r: hr, ctl: http.NewResponseController(w)}
-	s.peer, _ = hr.Context().Value(peerKey{}).(peer)
-	r := &s.request
-	r.ID, r.start = e.ids.append(nil), time.Now()
-	defer s.free()
-	name, port, f := s.check()
-	if f != nil {
-		e.log(r, &s.peer, e.refuse(s, r, f))
+	c.end(err)
+}
+
+// begin exchanges prefaces (RFC 9113 3.4).
+func (c *conn2) begin() error {
+	c.mu.Lock()
+	out := c.queue()
+	*out = appendSettings(*out,
+		settingMaxStreams, maxStreams,
+		settingInitialWindow, streamWindow,
+		settingMaxHeadSize, http1.MaxHead+http1.MaxFields*32, // RFC 9113 6.5.2 adds 32 to each
+		settingNoPriorities, 1)
+	c.grant()
+	c.kick()
+	c.leaving = c.edge.draining.Load()
+	c.mu.Unlock()
+	for c.w-c.r < len(preface2) {
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	if string((*c.buf)[c.r:c.r+len(preface2)]) != preface2 {
+		return violation2(codeProtocol, "no preface")
+	}
+	c.r += len(preface2)
+	f, err := c.next()
+	if err != nil {
+		return err
+	}
+	if f.typ != frameSettings || f.flags&flagAck != 0 {
+		return violation2(codeProtocol, "no SETTINGS behind the preface")
+	}
+	c.arrive(false)
+	return c.take(&f)
+}
+
+// next reads a whole frame.
+func (c *conn2) next() (f frame, err error) {
+	for c.w-c.r < frameHeaderLen {
+		if err := c.fill(); err != nil {
+			return f, err
+		}
+	}
+	f, n := parseFrameHeader((*c.buf)[c.r:])
+	if n > maxFrame {
+		return f, violation2(codeFrameSize, "a frame above 16 KiB")
+	}
+	for c.w-c.r < frameHeaderLen+n {
+		if f.typ == frameHeaders {
+			c.arrive(true)
+		}
+		if err := c.fill(); err != nil {
+			return f, err
+		}
+	}
+	c.r += frameHeaderLen
+	f.payload = (*c.buf)[c.r : c.r+n : c.r+n]
+	c.r += n
+	return f, nil
+}
+
+// fill reads more behind what is unread, with a larger buffer while there is
+// much to read.
+func (c *conn2) fill() error {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+		if len(*c.buf) == largeRead && c.lastRead < smallRead {
+			c.freeRead()
+			c.buf = smallReads.Get().(*[]byte)
+		}
+	} else if c.w == len(*c.buf) || c.r > 0 && len(*c.buf)-c.r < frameHeaderLen+maxFrame {
+		c.w = copy(*c.buf, (*c.buf)[c.r:c.w])
+		c.r = 0
+	}
+	if c.w == len(*c.buf) {
+		large := largeReads.Get().(*[]byte)
+		copy(*large, *c.buf)
+		c.freeRead()
+		c.buf = large
+	}
+	n, err := c.nc.Read((*c.buf)[c.w:])
+	c.w += n
+	c.lastRead = n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+func (c *conn2) freeRead() {
+	if len(*c.buf) == largeRead {
+		largeReads.Put(c.buf)
 	} else {
-		s.describe(r, name, port)
-		if r.hasBody() {
-			s.pump = newPump(hr.Body)
-		}
-		e.log(r, &s.peer, e.dispatch(hr.Context(), s, r, name))
+		smallReads.Put(c.buf)
 	}
-	if s.aborted {
-		// It resets the stream (RFC 9113 5.4.2), as nothing else does.
-		panic(http.ErrAbortHandler)
-	}
+	c.buf = nil
 }
 
-// enter counts a handler that Close waits for; false once that has begun.
-func (e *Edge) enter() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return false
-	}
-	e.streams.Add(1)
-	e.handling.Add(1)
-	return true
-}
-
-func (e *Edge) leave() {
-	e.handling.Add(-1)
-	e.streams.Done()
-}
-
-// free ends what reads the body.
-func (s *stream) free() {
-	if s.pump != nil {
-		// A stream that takes no deadline has ended, and so has its body.
-		_ = s.ctl.SetReadDeadline(past)
-		s.pump.close()
-	}
-}
-
-// The request's body.
-
-func (s *stream) ready() bool { return false }
-
-func (s *stream) trailers() tunnel.Header {
-	var h tunnel.Header
-	for _, name := range sortedKeys(s.r.Trailer) {
-		for _, v := range s.r.Trailer[name] {
-			h.Add(name, v)
-		}
-	}
-	return http1.ForwardTrailers(nil, h)
-}
-
-func (s *stream) body() ([]byte, error) {
-	p, err := s.pump.next()
-	if err == nil || err == io.EOF || err == errInterrupted {
-		return p, err
-	}
-	return nil, tunnel.Fail(tunnel.VisitorGone, err)
-}
-
-func (s *stream) interrupt() { s.pump.interrupt() }
-func (s *stream) resume()    { s.pump.resume() }
-
-func (s *stream) watch(x *tunnel.Exchange) {
-	done := make(chan struct{})
-	stop := context.AfterFunc(s.r.Context(), func() {
-		defer close(done)
-		x.Abort(tunnel.Fail(tunnel.VisitorGone, context.Cause(s.r.Context())))
-	})
-	s.unwatchFn = func() {
-		if !stop() {
-			<-done // x may be another's soon
-		}
-	}
-}
-
-func (s *stream) unwatch() {
-	if s.unwatchFn != nil {
-		s.unwatchFn()
-		s.unwatchFn = nil
-	}
-}
-
-// The answer.
-
-func (s *stream) sent() bool { return s.isGone }
-
-func (s *stream) interim(r *tunnel.Response) error {
-	if err := checkHead(r); err != nil {
-		return err
-	}
-	h := s.w.Header()
-	set(h, r.Header)
-	s.w.WriteHeader(r.Status)
-	clear(h)
-	return nil
-}
-
-// set adds fields to h under the names that net/http looks for.
-func set(h http.Header, fields tunnel.Header) {
-	for _, f := range fields {
-		name := http.CanonicalHeaderKey(string(f.Name))
-		h[name] = append(h[name], string(f.Value))
-	}
-	// Nothing is invented.
-	for _, name := range []string{"Date", "Content-Type", "Content-Length"} {
-		if _, ok := h[name]; !ok {
-			h[name] = nil
-		}
-	}
-}
-
-func (s *stream) head(r *tunnel.Response) error {
-	if err := checkResponse(r, s.request.Method); err != nil {
-		return err
-	}
-	s.pending = r
-	return nil
-}
-
-// begin passes the head to net/http, which buffers it.
-func (s *stream) begin() {
-	if s.pending == nil {
+// arrive notes whether a head, or the preface, is arriving.
+func (c *conn2) arrive(arriving bool) {
+	if c.arriving == arriving {
 		return
 	}
-	r := s.pending
-	s.pending, s.isGone = nil, true
-	h := s.w.Header()
-	set(h, r.Header)
-	s.w.WriteHeader(r.Status)
-	clear(h) // what a Trailer field announces would be sent once more
-}
-
-func (s *stream) write(p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
-	s.begin()
-	_, err := s.w.Write(p)
-	return err
-}
-
-func (s *stream) flush() error {
-	if s.pending == nil && !s.isGone {
-		return nil
-	}
-	s.begin()
-	return s.ctl.Flush()
-}
-
-func (s *stream) end(trailers tunnel.Header) error {
-	s.begin()
-	for _, f := range trailers {
-		name := http.TrailerPrefix + http.CanonicalHeaderKey(string(f.Name))
-		s.w.Header()[name] = append(s.w.Header()[name], string(f.Value))
-	}
-	return nil
-}
-
-func (s *stream) answer(r *tunnel.Response, body []byte) error {
-	s.pending, s.isGone = nil, true
-	set(s.w.Header(), r.Header)
-	s.w.WriteHeader(r.Status)
-	_, err := s.w.Write(body)
-	return err
-}
-
-// abort has serveHTTP2 reset the stream, behind what was sent before.
-func (s *stream) abort() {
-	s.aborted = true
-	if s.isGone && s.ctl.SetWriteDeadline(time.Now().Add(lingerTimeout)) == nil {
-		// A visitor who does not take it loses it to the reset.
-		_ = s.ctl.Flush()
-	}
-}
-
-// upgrade is never asked for: RequestUpgrade is HTTP/1.1's.
-func (s *stream) upgrade(x *tunnel.Exchange, _ *tunnel.Response) error {
-	return gone(x, violation("a switch of protocols that nobody asked for"))
+	c.arriving = arriving
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heading = arriving
+	c.headSpan.begin()
 }

@@ -35,7 +35,7 @@ func (s *stub) secureDoor(names ...string) (addr string) {
 		if err := tc.Handshake(); err != nil {
 			nc.Close()
 		} else if tc.ConnectionState().NegotiatedProtocol == "h2" {
-			s.Serve2(tc)
+			s.Serve2(tc, nc, nil)
 		} else {
 			s.Serve(tc, nc, nil)
 		}

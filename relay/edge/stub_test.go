@@ -66,7 +66,7 @@ func newStub(t testing.TB, handler func(*tunnel.Exchange), change func(*Config))
 	}
 	s.Edge = New(cfg)
 	s.plain = s.door(func(nc net.Conn) { s.Serve(nc, nc, nil) })
-	s.second = s.door(s.Serve2)
+	s.second = s.door(func(nc net.Conn) { s.Serve2(nc, nc, nil) })
 	t.Cleanup(func() {
 		for _, ln := range s.doors {
 			ln.Close()
@@ -137,13 +137,23 @@ func sessions(t testing.TB, handler func(*tunnel.Exchange)) (agent, relay *tunne
 func (s *stub) only() (c *conn) {
 	s.t.Helper()
 	until(s.t, "one connection", func() bool {
-		all := s.all(nil)
+		all := s.firsts()
 		if len(all) == 1 {
 			c = all[0]
 		}
 		return len(all) == 1
 	})
 	return c
+}
+
+// firsts returns the connections of visitors of HTTP/1.1.
+func (s *stub) firsts() (all []*conn) {
+	for _, c := range s.all(nil) {
+		if c, ok := c.(*conn); ok {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // look is Edge.watch's look at all connections, without its wait.

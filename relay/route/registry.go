@@ -52,8 +52,9 @@ type Tunnel struct {
 	// random.
 	Pseudonym string
 
-	// Via is the field that says so in each request.
-	Via tunnel.Field
+	// Via is the field that says so in each request, Via2 if it came in
+	// HTTP/2.
+	Via, Via2 tunnel.Field
 
 	account string    // set under the registry's mu
 	left    time.Time // set under the registry's mu; when the last agent left
@@ -201,8 +202,10 @@ func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *
 
 func newTunnel(name, account string) *Tunnel {
 	pseudonym := rand.Text()
-	via := tunnel.Field{Name: []byte("Via"), Value: []byte("1.1 " + pseudonym)}
-	return &Tunnel{Name: name, Pseudonym: pseudonym, Via: via, account: account}
+	via := func(version string) tunnel.Field {
+		return tunnel.Field{Name: []byte("Via"), Value: []byte(version + " " + pseudonym)}
+	}
+	return &Tunnel{Name: name, Pseudonym: pseudonym, Via: via("1.1"), Via2: via("2.0"), account: account}
 }
 
 // makeRoom reports whether an account may have one more name. A name whose

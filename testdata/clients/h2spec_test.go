@@ -12,7 +12,7 @@ import (
 )
 
 // TestH2Spec runs h2spec at the relay. It may fail no case that net/http's
-// own server, on which the relay's HTTP/2 stands, does not fail, too.
+// own server does not fail, too.
 func TestH2Spec(t *testing.T) {
 	dir := t.TempDir()
 	h2spec := filepath.Join(dir, "h2spec")

@@ -63,10 +63,15 @@ func listed() []plant {
 			`if !f.NotProcessed || try == maxTries`,
 			`if try == maxTries`,
 		}}, []string{"C03", "X315"}, false},
-		{"http.ErrAbortHandler recovered", []edit{{"relay/edge",
-			`defer s.free()`,
-			`defer s.free()
-	defer func() { _ = recover() }()`,
+		{"an abort is swallowed, and the stream ended later", []edit{{"relay/edge",
+			`s.conn.reset(s, codeInternal, "")`,
+			`_ = s`,
+		}, {"relay/edge",
+			`	if !s.ended {
+		c.reset(s, codeInternal, "")`,
+			`	if !s.ended && s.begun {
+		s.endData()
+		c.answered(s)`,
 		}}, []string{"B32", "B34", "B38", "X309"}, true},
 		{"a 1xx taken for the head by the agent", []edit{{"agent/target",
 			`if !f.resp.Interim() {`,
@@ -80,18 +85,23 @@ func listed() []plant {
 		{"a 1xx taken for the head by HTTP/2", []edit{{"relay/edge",
 			`func (s *stream) interim(r *tunnel.Response) error {`,
 			`func (s *stream) interim(r *tunnel.Response) error {
-	s.isGone = true`,
+	s.begun = true`,
 		}}, []string{"X318"}, false},
 		{"a 1xx and a failure become an empty 200", []edit{{"relay/edge",
 			`func (s *stream) interim(r *tunnel.Response) error {`,
 			`func (s *stream) interim(r *tunnel.Response) error {
 	s.informed = true`,
 		}, {"relay/edge",
-			`func (s *stream) begin() {`,
-			`func (s *stream) begin() {
+			`func (s *stream) begin(flags uint8) error {`,
+			`func (s *stream) begin(flags uint8) error {
+	if s.informed && s.pending != nil {
+		s.pending = &tunnel.Response{Status: 200}
+	}`,
+		}, {"relay/edge",
+			`func (s *stream) write(p []byte) error {`,
+			`func (s *stream) write(p []byte) error {
 	if s.informed {
-		s.pending, s.isGone = nil, true
-		return
+		p = nil
 	}`,
 		}, {"relay/edge",
 			`type stream struct {`,

@@ -3,9 +3,14 @@ package planted
 // inRelay are faults of the relay.
 func inRelay() []plant {
 	return []plant{
-		{"END_STREAM on a cut body of unknown length", []edit{{"relay/edge",
-			`s.aborted = true`,
-			`s.aborted = s.w.Header().Get("Content-Length") != ""`,
+		{"END_STREAM on a cut body", []edit{{"relay/edge",
+			`s.conn.reset(s, codeInternal, "")`,
+			`if s.begun {
+		s.endData()
+		s.conn.answered(s)
+		return
+	}
+	s.conn.reset(s, codeInternal, "")`,
 		}}, []string{"B32", "B34", "B38", "X309"}, true},
 		{"the last chunk written after a cut", []edit{{"relay/edge",
 			`func (c *conn) abort() {`,
@@ -19,12 +24,13 @@ func inRelay() []plant {
 			`return io.EOF`,
 		}}, []string{"E02", "E03", "X512", "X513", "X515"}, true},
 		{"a cut HTTP/2 upload ended as whole", []edit{{"relay/edge",
-			`return nil, tunnel.Fail(tunnel.VisitorGone, err)`,
+			`return nil, s.failure`,
 			`return nil, io.EOF`,
 		}, {"relay/edge",
 			// Else it overtakes the end.
-			`x.Abort(tunnel.Fail(tunnel.VisitorGone, context.Cause(s.r.Context())))`,
-			`_ = x`,
+			`		x.Abort(f)
+		c.mu.Lock()`,
+			`		c.mu.Lock()`,
 		}}, []string{"X516", "X517"}, true},
 		{"a spoofed X-Forwarded-For kept", []edit{{"relay/edge",
 			`"x-forwarded-for", "x-forwarded-proto",`,

@@ -53,3 +53,7 @@ func ForwardTrailers(dst, trailers tunnel.Header) tunnel.Header {
 	}
 	return dst
 }
+
+// HopByHop reports whether a field of this name ends at every hop, whether
+// Connection names it or not.
+func HopByHop(name []byte) bool { return lookup(name) >= fieldTransferEncoding }

@@ -1,0 +1,75 @@
+package edge
+
+import (
+	"errors"
+	"time"
+
+	"share/tunnel"
+)
+
+// end closes the connection. err is why: the visitor is told of a connError,
+// and may have left for any other reason unless ending is set.
+func (c *conn2) end(err error) {
+	fault, told := errors.AsType[*connError](err)
+	c.mu.Lock()
+	if !told && c.fault != nil {
+		fault, told = c.fault, true
+	}
+	graceful := !told && c.ending
+	switch {
+	case told:
+		c.goAway(c.last, fault.code, fault.detail)
+	case graceful:
+		c.goAway(c.last, codeNone, "")
+		told = true
+	}
+	c.over = true
+	gone := tunnel.Fail(tunnel.VisitorGone, err)
+	for _, s := range c.open() {
+		c.fail(s, gone)
+	}
+	if s := c.block.opens; c.block.stream != 0 && s != nil {
+		c.parked = append(c.parked, s)
+	}
+	c.unpark()
+	c.work.Broadcast()
+	c.room.Broadcast()
+	c.mu.Unlock()
+	c.cancel()
+	if !graceful {
+		// A connection that takes no deadline is broken.
+		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))
+	}
+	if !told {
+		c.raw.Close()
+	}
+	<-c.written
+	c.serving.Wait()
+	if told {
+		c.linger()
+	}
+	c.raw.Close()
+	c.freeRead()
+}
+
+// linger ends the sending direction and reads until the visitor ends theirs,
+// within bounds: closed at once, the last that was sent could be lost to a
+// reset. An answer that was cut lacks its END_STREAM, also where TLS says that
+// the connection ends.
+func (c *conn2) linger() {
+	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		if cw.CloseWrite() != nil {
+			return
+		}
+	}
+	if c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+		return
+	}
+	for n := 0; n < lingerBytes; {
+		k, err := c.nc.Read(*c.buf)
+		if err != nil {
+			return
+		}
+		n += k
+	}
+}
