@@ -51,8 +51,7 @@ func idle(ctx context.Context, f *field, r *route) (figures, error) {
 		front: []int{relay.Pid()},
 		back:  []int{agent.Pid()},
 	}
-	one, err := f.cost(ctx, busy)
-	if err != nil {
+	if _, err := load(64)(ctx, f, busy); err != nil { // what it needs at work is no agent's
 		return nil, err
 	}
 	before, err := settled(ctx, relay)
@@ -67,7 +66,7 @@ func idle(ctx context.Context, f *field, r *route) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := f.cost(ctx, busy)
+	one, all, err := f.costs(ctx, r, busy)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +74,19 @@ func idle(ctx context.Context, f *field, r *route) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	rest, err := cpu(relay.Pid())
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
 	if err := pause(ctx, f.plan.Idle); err != nil {
 		return nil, err
 	}
+	awake, err := cpu(relay.Pid())
+	if err != nil {
+		return nil, err
+	}
+	share := (awake - rest).Seconds() / time.Since(began).Seconds()
 	late, err := settled(ctx, relay)
 	if err != nil {
 		return nil, err
@@ -92,6 +101,7 @@ func idle(ctx context.Context, f *field, r *route) (figures, error) {
 		"each": (fresh - before) / n,
 		"used": (used - before) / n,
 		"late": (late - before) / n,
+		"cpu":  share * 1000,
 		"one":  one,
 		"all":  all,
 		"cost": all / one,
@@ -110,17 +120,20 @@ func (f *field) writeTokens() (all, one string, err error) {
 	return all, one, err
 }
 
-// cost is the median CPU of a request at 64 connections, in µs.
-func (f *field) cost(ctx context.Context, r *route) (float64, error) {
-	var all []float64
+// costs are the medians of CPU a request at 64 connections, in µs, on two
+// routes that take turns.
+func (f *field) costs(ctx context.Context, one, all *route) (float64, float64, error) {
+	var got [2][]float64
 	for range 3 {
-		got, err := load(64)(ctx, f, r)
-		if err != nil {
-			return 0, err
+		for i, r := range []*route{one, all} {
+			figures, err := load(64)(ctx, f, r)
+			if err != nil {
+				return 0, 0, err
+			}
+			got[i] = append(got[i], figures["cpu"])
 		}
-		all = append(all, got["cpu"])
 	}
-	return quantile(all, 0.5), nil
+	return quantile(got[0], 0.5), quantile(got[1], 0.5), nil
 }
 
 // hold starts processes that hold the plan's idle agents, and returns when all

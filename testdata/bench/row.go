@@ -119,9 +119,10 @@ func rows() []row {
 		absolute("idle agents: relay's RSS for each", "idle", "each", "KiB", most(35)),
 		absolute("idle agents: after a load of the relay", "idle", "used", "KiB", most(35)),
 		absolute("idle agents: some time later", "idle", "late", "KiB", most(35)),
-		absolute("64 connections, one name: CPU a request", "idle", "one", "µs"),
-		absolute("64 connections, idle agents' names too: CPU", "idle", "all", "µs"),
-		absolute("64 connections, all names to one: CPU", "idle", "cost", "×", most(1.05)),
+		absolute("idle agents: relay's CPU for all", "idle", "cpu", "ms/s"),
+		absolute("64 connections, no idle agents: CPU a request", "idle", "one", "µs"),
+		absolute("64 connections, beside idle agents: CPU a request", "idle", "all", "µs"),
+		absolute("64 connections, beside idle agents to without", "idle", "cost", "×", most(1.1)),
 		absolute("allocation a request, relay and agent", "allocs", "objects", "objects", most(6)),
 		absolute("allocation a request, relay and agent", "allocs", "bytes", "bytes"),
 	}
