@@ -22,7 +22,7 @@ func (f *field) through(ctx context.Context, route string, cfg delay.Config, tar
 		if err != nil {
 			return endpoint{}, err
 		}
-		if _, err := f.nginx(ctx, "back", back, proxyConfig(target, target, listen(back))); err != nil {
+		if _, err := f.nginx(ctx, "back", back, hopWorkers, proxyConfig(target, target, listen(back))); err != nil {
 			return endpoint{}, err
 		}
 		line, err := f.line(cfg, back)
@@ -58,9 +58,6 @@ func (f *field) line(cfg delay.Config, target string) (addr string, err error) {
 	return line.Addr(), nil
 }
 
-// farTime is how much of a download is waited for.
-const farTime = 4 * time.Second
-
 // farDownload is a trial: one visitor downloads over a link as long as
 // farTrip, a few times; of a slow download its first seconds count.
 func farDownload(ctx context.Context, f *field, r *route) (figures, error) {
@@ -93,7 +90,7 @@ func (f *field) fetchFar(ctx context.Context, to endpoint) (body, whole float64,
 	var first, last time.Time
 	got, err := fetchBy(ctx, to, "far", func(r io.Reader) (n int64, err error) {
 		buf := make([]byte, chunk)
-		for err == nil && (n == 0 || last.Sub(first) < farTime) {
+		for err == nil && (n == 0 || last.Sub(first) < f.plan.Wait) {
 			var k int
 			k, err = r.Read(buf)
 			n, last = n+int64(k), time.Now()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -153,7 +154,7 @@ func (f *field) startTarget(ctx context.Context) error {
 		return err
 	}
 	f.target = addr
-	_, err = f.nginx(ctx, "target", addr, targetConfig(addr, files))
+	_, err = f.nginx(ctx, "target", addr, runtime.NumCPU(), targetConfig(addr, files))
 	return err
 }
 

@@ -124,7 +124,7 @@ func (f *field) writeTokens() (all, one string, err error) {
 // routes that take turns.
 func (f *field) costs(ctx context.Context, one, all *route) (float64, float64, error) {
 	var got [2][]float64
-	for range 3 {
+	for range f.plan.Fewer {
 		for i, r := range []*route{one, all} {
 			figures, err := load(64)(ctx, f, r)
 			if err != nil {
@@ -173,15 +173,15 @@ func release(p *rig.Process) error {
 }
 
 // settled is the process's resident memory, in KiB, once it moves no more: by
-// less than 1 % in 3 s. It gives up to wait after 20 s.
+// less than 1 % in 2 s. It gives up to wait after 20 s.
 func settled(ctx context.Context, p *rig.Process) (float64, error) {
 	last, err := resident(p.Pid())
 	if err != nil {
 		return 0, err
 	}
 	calm := 0
-	for range 20 {
-		if err := pause(ctx, time.Second); err != nil {
+	for range 40 {
+		if err := pause(ctx, 500*time.Millisecond); err != nil {
 			return 0, err
 		}
 		now, err := resident(p.Pid())
@@ -191,7 +191,7 @@ func settled(ctx context.Context, p *rig.Process) (float64, error) {
 		if calm++; now < last*0.99 || now > last*1.01 {
 			last, calm = now, 0
 		}
-		if calm == 3 {
+		if calm == 4 {
 			return now, nil
 		}
 	}

@@ -8,10 +8,11 @@ type plan struct {
 	Rounds int           // medians are of this many
 	Fewer  int           // those of most trials, of this many
 	Load   time.Duration // length of one load, whole seconds
-	Warm   time.Duration // load before it that is not counted
+	Warm   time.Duration // load before it that is not counted; whole seconds, 0 for none
 	Bulk   int64         // bytes of one large transfer
 	Part   int64         // bytes of each of 16 transfers at once
 	Far    int64         // bytes of one transfer over a long link
+	Wait   time.Duration // how much of it is waited for
 	Beside time.Duration // of small requests beside bulk transfers
 	Tries  int           // starts and restarts
 	Agents int           // idle ones
@@ -30,6 +31,7 @@ func fullPlan() plan {
 		Bulk:   1 << 30,
 		Part:   128 << 20,
 		Far:    256 << 20,
+		Wait:   3 * time.Second,
 		Beside: 5 * time.Second,
 		Tries:  7,
 		Agents: 10_000,
@@ -44,11 +46,11 @@ func smallPlan() plan {
 		Rounds: 1,
 		Fewer:  1,
 		Load:   time.Second,
-		Warm:   time.Second,
 		Bulk:   256 << 20,
 		Part:   32 << 20,
 		Far:    128 << 20,
-		Beside: time.Second,
+		Wait:   time.Second,
+		Beside: 2 * time.Second,
 		Tries:  2,
 		Agents: 1000,
 		Idle:   2 * time.Second,

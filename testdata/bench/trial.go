@@ -51,7 +51,7 @@ func trials() []trial {
 		{name: "16 uploads", full: true, run: upload(16, part)},
 		{name: "far", once: true, routes: hops, run: farDownload},
 		{name: "beside downloads", once: true, routes: hops, run: beside(downloading)},
-		{name: "beside uploads", once: true, routes: hops, run: beside(uploading)},
+		{name: "beside uploads", full: true, once: true, routes: hops, run: beside(uploading)},
 		{name: "start", once: true, routes: ours, run: startup(0)},
 		{name: "far start", once: true, routes: ours, run: startup(farTrip)},
 		{name: "restart", once: true, routes: ours, run: restart},
