@@ -1,6 +1,8 @@
-// Command bench measures share beside nginx on this machine and prints one
-// table: the way through a relay and an agent, over a plain and over a TLS
-// link, next to two chained nginx, one nginx, and the target itself.
+// Command bench measures share beside nginx on this machine and prints two
+// tables: the way through a relay and an agent, over a plain and over a TLS
+// link, next to two chained nginx, one nginx, and the target itself; and what
+// is no ratio: long and narrow links, starts, idle agents, allocation. A
+// target stands beside each figure that has one, marked where it is missed.
 //
 // Load, target and what is measured share the machine's cores, so figures are
 // to be read as ratios to "nginx two-hop" of the same run. The routes take
