@@ -66,7 +66,7 @@ func idle(ctx context.Context, f *field, r *route) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	one, all, err := f.costs(ctx, r, busy)
+	one, all, rate, err := f.costs(ctx, r, busy)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,8 @@ func idle(ctx context.Context, f *field, r *route) (figures, error) {
 		"cpu":  share * 1000,
 		"one":  one,
 		"all":  all,
-		"cost": all / one,
+		// A heartbeat is no request's.
+		"cost": (all - share*1e6/rate) / one,
 	}, nil
 }
 
@@ -121,19 +122,23 @@ func (f *field) writeTokens() (all, one string, err error) {
 }
 
 // costs are the medians of CPU a request at 64 connections, in µs, on two
-// routes that take turns.
-func (f *field) costs(ctx context.Context, one, all *route) (float64, float64, error) {
+// routes that take turns, and of the requests a second on the latter.
+func (f *field) costs(ctx context.Context, one, all *route) (oneCPU, allCPU, allRate float64, err error) {
 	var got [2][]float64
+	var rates []float64
 	for range f.plan.Fewer {
 		for i, r := range []*route{one, all} {
 			figures, err := load(64)(ctx, f, r)
 			if err != nil {
-				return 0, 0, err
+				return 0, 0, 0, err
 			}
 			got[i] = append(got[i], figures["cpu"])
+			if r == all {
+				rates = append(rates, figures["rate"])
+			}
 		}
 	}
-	return quantile(got[0], 0.5), quantile(got[1], 0.5), nil
+	return quantile(got[0], 0.5), quantile(got[1], 0.5), quantile(rates, 0.5), nil
 }
 
 // hold starts processes that hold the plan's idle agents, and returns when all

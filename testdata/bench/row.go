@@ -122,7 +122,7 @@ func rows() []row {
 		absolute("idle agents: relay's CPU for all", "idle", "cpu", "ms/s"),
 		absolute("64 connections, no idle agents: CPU a request", "idle", "one", "µs"),
 		absolute("64 connections, beside idle agents: CPU a request", "idle", "all", "µs"),
-		absolute("64 connections, beside idle agents to without", "idle", "cost", "×", most(1.1)),
+		absolute("64 connections, names to none, less the heartbeat", "idle", "cost", "×", most(1.1)),
 		absolute("allocation a request, relay and agent", "allocs", "objects", "objects", most(6)),
 		absolute("allocation a request, relay and agent", "allocs", "bytes", "bytes"),
 	}

@@ -102,7 +102,7 @@ func judged(route string) bool { return route == plainLink || route == tlsLink }
 // cells are a row's on one route: value, ratio, target.
 func cells(r *row, route string, res result, ok bool) []string {
 	value, ratio := "–", ""
-	if ok && !(res.Value == 0 && route == direct) {
+	if ok && !(res.Value == 0 && aside(route)) {
 		value = number(res.Value)
 		if res.Ratio != nil {
 			ratio = strconv.FormatFloat(*res.Ratio, 'f', 2, 64)

@@ -66,6 +66,7 @@ func (f *flow) read() {
 		}
 		if !f.line.wait(more) || !f.room() {
 			f.drop(c)
+			f.abort()
 			return
 		}
 	}

@@ -120,6 +120,7 @@ func (l *Line) serve(near net.Conn) {
 		select {
 		case <-l.done:
 			there.abort()
+			back.abort()
 		case <-over:
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,12 +68,15 @@ func dial(t *testing.T, l *Line) *net.TCPConn {
 
 func echo(conn *net.TCPConn) { io.Copy(struct{ io.Writer }{conn}, conn) }
 
+// tries is how often a time is taken on a machine that others use.
+const tries = 10
+
 // within fails unless the least of the times that measure takes in a few tries
 // is what is wanted, or at most a tenth more. Less is never right.
 func within(t *testing.T, what string, want time.Duration, measure func() time.Duration) {
 	t.Helper()
 	best := time.Duration(1 << 62)
-	for range 8 {
+	for range tries {
 		got := measure()
 		if got < want {
 			t.Fatalf("%s took %v, less than %v", what, got, want)
@@ -116,20 +120,26 @@ func TestWide(t *testing.T) {
 		io.Copy(io.Discard, conn)
 		conn.Write([]byte{1})
 	})
-	conn := dial(t, l)
-	began := time.Now()
-	if _, err := conn.Write(make([]byte, size)); err != nil {
-		t.Fatal(err)
+	const bound = 10 * oneWay // a window of 4 MiB, as a kernel's, would take eight round trips
+	best := time.Duration(1 << 62)
+	for range tries {
+		conn := dial(t, l)
+		began := time.Now()
+		if _, err := conn.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if best = min(best, time.Since(began)); best <= bound {
+			break
+		}
 	}
-	if err := conn.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	// A window of 4 MiB, as a kernel's, would take eight round trips.
-	if got := time.Since(began); got < 4*oneWay || got > 10*oneWay {
-		t.Errorf("%d MiB took %v", size>>20, got)
+	if best < 4*oneWay || best > bound {
+		t.Errorf("%d MiB took %v", size>>20, best)
 	}
 }
 
@@ -192,8 +202,7 @@ func all(t *testing.T, l *Line, ways time.Duration, n int, do func(*net.TCPConn)
 
 // What waits before a rate is about a round trip of bytes.
 func TestQueue(t *testing.T) {
-	const rate, oneWay = 20_000_000, 20 * time.Millisecond
-	trip := 2 * oneWay
+	const rate, oneWay, trip = 20_000_000, 20 * time.Millisecond, 40 * time.Millisecond
 	l := start(t, Config{OneWay: oneWay, Rate: rate}, echo)
 	bulk, small := dial(t, l), dial(t, l)
 	var wg sync.WaitGroup
@@ -207,17 +216,7 @@ func TestQueue(t *testing.T) {
 			}
 		}
 	})
-	began := time.Now()
-	for time.Since(began) < 10*trip { // until the queue is full
-		if _, err := small.Write([]byte{1}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(small, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var longest time.Duration
-	for range 20 {
+	ping := func() time.Duration {
 		began := time.Now()
 		if _, err := small.Write([]byte{1}); err != nil {
 			t.Fatal(err)
@@ -225,11 +224,26 @@ func TestQueue(t *testing.T) {
 		if _, err := io.ReadFull(small, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		longest = max(longest, time.Since(began))
+		return time.Since(began)
+	}
+	for began := time.Now(); time.Since(began) < 10*trip; { // until the queue is full
+		ping()
 	}
 	// Both ways are full: a trip, and a queue in each.
-	if longest < 3*trip/2 || longest > 4*trip {
-		t.Errorf("an answer beside bulk took %v at most, of a round trip of %v", longest, trip)
+	const low, high = 3 * trip / 2, 4 * trip
+	best := time.Duration(1 << 62)
+	for range tries {
+		var all []time.Duration
+		for range 15 {
+			all = append(all, ping())
+		}
+		slices.Sort(all)
+		if best = min(best, all[len(all)/2]); best <= high {
+			break
+		}
+	}
+	if best < low || best > high {
+		t.Errorf("an answer beside bulk takes %v, of a round trip of %v", best, trip)
 	}
 }
 
@@ -293,6 +307,65 @@ func TestEnds(t *testing.T) {
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("where nobody listens: %v", err)
+	}
+}
+
+// Close ends what is under way, at whatever place.
+func TestCloseBusy(t *testing.T) {
+	for range 5 {
+		l := start(t, Config{OneWay: time.Millisecond, Rate: 20_000_000}, echo)
+		var wg sync.WaitGroup
+		for range 4 {
+			conn := dial(t, l)
+			wg.Go(func() { io.Copy(io.Discard, conn) })
+			wg.Go(func() {
+				for block := make([]byte, 64<<10); ; {
+					if _, err := conn.Write(block); err != nil {
+						return
+					}
+				}
+			})
+		}
+		conn := dial(t, l)
+		conn.Write([]byte{1})
+		conn.Read(make([]byte, 1))
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	}
+}
+
+// A reader that a closed line ends leaves no writer waiting.
+func TestReadEnds(t *testing.T) {
+	cfg := Config{Rate: 8} // two reads fill its queue
+	l := &Line{cfg: cfg, done: make(chan struct{})}
+	close(l.done)
+	src, peer := net.Pipe()
+	dst, far := net.Pipe()
+	defer peer.Close()
+	defer far.Close()
+	f := newFlow(l, newWire(&cfg), src, dst)
+	var wg sync.WaitGroup
+	wg.Go(func() { peer.Write(make([]byte, 3*least)) })
+	f.read()
+	wg.Wait()
+	f.mu.Lock()
+	f.queue = nil // as if written
+	f.mu.Unlock()
+	ended := make(chan bool, 1)
+	go func() {
+		_, ok := f.first()
+		ended <- ok
+	}()
+	select {
+	case ok := <-ended:
+		if ok {
+			t.Error("there is a piece")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("a writer waits for ever")
+		f.abort()
 	}
 }
 
