@@ -16,9 +16,8 @@ import (
 var payload = strings.Repeat("0123456789abcde\n", 64)
 
 // nginx is set up as one who wants it fast would: pools of kept connections to
-// what is behind it, no logs, nothing written to disk, and workers for the
-// cores there are. A hop has hopWorkers: as two hops share the machine, more of
-// them take turns on the same cores, at the price of more CPU a request.
+// what is behind it, no logs, nothing written to disk. A hop has hopWorkers,
+// which makes two hops use two cores.
 // Proxies buffer answers (the default) and stream uploads; of the sizes from
 // 4 to 256 KiB, buffers of 64 KiB moved the most.
 const nginxMain = `daemon off;
