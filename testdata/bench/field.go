@@ -7,16 +7,29 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync/atomic"
 
+	"share/testdata/bench/delay"
 	"share/testdata/bench/rig"
 )
 
-// routeNames are the columns of the table, in its order.
-var routeNames = []string{"share", "share TLS", "nginx two-hop", "nginx one-hop", "direct"}
+// The routes, which are the columns of the table.
+const (
+	plainLink = "share"
+	tlsLink   = "share TLS"
+	baseline  = "nginx two-hop" // what ratios are taken to
+	oneHop    = "nginx one-hop"
+	direct    = "direct"
+)
 
-// baseline is the route that ratios are taken to.
-const baseline = "nginx two-hop"
+// routeNames is the order of the columns.
+func routeNames() []string { return []string{plainLink, tlsLink, baseline, oneHop, direct} }
+
+// aside reports whether a route is only there to compare with: one round of it
+// is enough.
+func aside(route string) bool { return route == oneHop || route == direct }
 
 // route is one way to the target.
 type route struct {
@@ -44,11 +57,13 @@ type field struct {
 	target    string // address of the nginx that answers
 	sinkAddr  string
 	sink      *http.Server
+	sunk      *atomic.Int64 // bytes that it has taken
+	lines     []*delay.Line
 	children  []*rig.Process
 }
 
 func openField(ctx context.Context, dir string, p plan, names []string) (*field, error) {
-	f := &field{plan: p, dir: dir}
+	f := &field{plan: p, dir: dir, sunk: new(atomic.Int64)}
 	if err := f.open(ctx, names); err != nil {
 		f.Close()
 		return nil, err
@@ -68,15 +83,15 @@ func (f *field) open(ctx context.Context, names []string) error {
 		return err
 	}
 	starts := map[string]func(context.Context) (*route, error){
-		"share":         f.sharePlain,
-		"share TLS":     f.shareTLS,
-		"nginx two-hop": f.nginxTwoHop,
-		"nginx one-hop": f.nginxOneHop,
-		"direct":        f.direct,
+		plainLink: f.sharePlain,
+		tlsLink:   f.shareTLS,
+		baseline:  f.nginxTwoHop,
+		oneHop:    f.nginxOneHop,
+		direct:    f.straight,
 	}
 	for _, name := range names {
-		if !slices.Contains(routeNames, name) {
-			return fmt.Errorf("no route %q; there are %q", name, routeNames)
+		if !slices.Contains(routeNames(), name) {
+			return fmt.Errorf("no route %q; there are %q", name, routeNames())
 		}
 		r, err := starts[name](ctx)
 		if err != nil {
@@ -99,6 +114,23 @@ func (f *field) Close() {
 	for _, child := range slices.Backward(f.children) {
 		child.Close()
 	}
+	for _, line := range f.lines {
+		_ = line.Close() // it is gone in any case
+	}
+}
+
+// apart is a field of the same target and sink whose routes are its own, for
+// trials that bring theirs. The caller closes it.
+func (f *field) apart() (*field, error) {
+	dir, err := os.MkdirTemp(f.dir, "apart-")
+	if err != nil {
+		return nil, err
+	}
+	a := &field{plan: f.plan, dir: dir, cert: f.cert, key: f.key, target: f.target, sinkAddr: f.sinkAddr, sunk: f.sunk}
+	if a.bin, err = f.binary(context.Background()); err != nil {
+		return nil, err
+	}
+	return a, os.Chmod(dir, 0o755)
 }
 
 // startTarget runs the nginx that answers: 1 KiB from memory, bulk from files
@@ -108,7 +140,7 @@ func (f *field) startTarget(ctx context.Context) error {
 	if err := os.Mkdir(files, 0o755); err != nil {
 		return err
 	}
-	for name, size := range map[string]int64{"big": f.plan.Bulk, "part": f.plan.Part} {
+	for name, size := range map[string]int64{"big": f.plan.Bulk, "part": f.plan.Part, "far": f.plan.Far} {
 		path := filepath.Join(files, name)
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			return err
@@ -122,22 +154,35 @@ func (f *field) startTarget(ctx context.Context) error {
 		return err
 	}
 	f.target = addr
-	_, err = f.nginx(ctx, "target", addr, targetConfig(addr, files))
+	_, err = f.nginx(ctx, "target", addr, runtime.NumCPU(), targetConfig(addr, files))
 	return err
 }
 
-// startSink serves uploads: it reads them and says how many bytes came.
+// startSink serves uploads, of which it says how many bytes came, and what the
+// target does, for routes whose uploads and answers are to go one way.
 func (f *field) startSink() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("listen for uploads: %w", err)
 	}
 	f.sinkAddr = ln.Addr().String()
-	f.sink = &http.Server{Handler: http.HandlerFunc(swallow)}
+	f.sink = &http.Server{Handler: sinkHandler(f.plan.Bulk, f.sunk)}
 	go f.sink.Serve(ln) // ends in Close
 	return nil
 }
 
-func (f *field) direct(context.Context) (*route, error) {
+func (f *field) straight(context.Context) (*route, error) {
 	return &route{web: endpoint{f.target, f.target}, sink: endpoint{f.sinkAddr, f.sinkAddr}}, nil
+}
+
+// binary is the path of share, which is built when it is first wanted.
+func (f *field) binary(ctx context.Context) (string, error) {
+	if f.bin == "" {
+		bin, err := rig.Build(ctx, f.dir)
+		if err != nil {
+			return "", err
+		}
+		f.bin = bin
+	}
+	return f.bin, nil
 }

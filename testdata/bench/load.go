@@ -26,8 +26,10 @@ end
 // again, with header lines added.
 func load(n int, headers ...string) func(context.Context, *field, *route) (figures, error) {
 	return func(ctx context.Context, f *field, r *route) (figures, error) {
-		if _, err := wrk(ctx, f, r, f.plan.Warm, n, headers); err != nil {
-			return nil, err
+		if f.plan.Warm > 0 {
+			if _, err := wrk(ctx, f, r, f.plan.Warm, n, headers); err != nil {
+				return nil, err
+			}
 		}
 		var got wrkReport
 		spent, err := account(r, func() (err error) {

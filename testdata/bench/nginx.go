@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -16,8 +15,9 @@ import (
 // payload is the small answer: 1 KiB.
 var payload = strings.Repeat("0123456789abcde\n", 64)
 
-// nginx is set up as one who wants it fast would: a worker a core, pools of
-// kept connections to what is behind it, no logs, nothing written to disk.
+// nginx is set up as one who wants it fast would: pools of kept connections to
+// what is behind it, no logs, nothing written to disk. A hop has hopWorkers,
+// which makes two hops use two cores.
 // Proxies buffer answers (the default) and stream uploads; of the sizes from
 // 4 to 256 KiB, buffers of 64 KiB moved the most.
 const nginxMain = `daemon off;
@@ -42,6 +42,9 @@ http {
 %[3]s
 }
 `
+
+// hopWorkers is how many workers each of two hops has.
+const hopWorkers = 1
 
 // targetConfig answers from memory and from files.
 func targetConfig(addr, files string) string {
@@ -86,7 +89,7 @@ func (f *field) nginxTwoHop(ctx context.Context) (*route, error) {
 	if err != nil {
 		return nil, err
 	}
-	back, err := f.nginx(ctx, "back", addr, proxyConfig(f.target, f.sinkAddr, listen(addr)))
+	back, err := f.nginx(ctx, "back", addr, hopWorkers, proxyConfig(f.target, f.sinkAddr, listen(addr)))
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +111,7 @@ func (f *field) nginxChain(ctx context.Context, name, web, sink string) (*route,
 	if err != nil {
 		return nil, err
 	}
-	pids, err := f.nginx(ctx, name, plain, proxyConfig(web, sink, listen(plain),
+	pids, err := f.nginx(ctx, name, plain, hopWorkers, proxyConfig(web, sink, listen(plain),
 		fmt.Sprintf("listen %s ssl http2 backlog=4096;", secure),
 		fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s; ssl_protocols TLSv1.3;", f.cert, f.key)))
 	if err != nil {
@@ -126,7 +129,7 @@ func listen(addr string) string { return fmt.Sprintf("listen %s backlog=4096;", 
 
 // nginx runs an instance in a folder of its own and returns the process ids
 // of master and workers once it listens at addr.
-func (f *field) nginx(ctx context.Context, name, addr, config string) ([]int, error) {
+func (f *field) nginx(ctx context.Context, name, addr string, processes int, config string) ([]int, error) {
 	dir := filepath.Join(f.dir, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -136,7 +139,7 @@ func (f *field) nginx(ctx context.Context, name, addr, config string) ([]int, er
 		user = "user root;\n" // only root may say whom workers run as
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, nginxMain, user, dir, config, runtime.NumCPU()), 0o644); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, nginxMain, user, dir, config, processes), 0o644); err != nil {
 		return nil, err
 	}
 	p, err := rig.Start("nginx", nil, "-p", dir, "-e", "stderr", "-c", file)
@@ -147,25 +150,25 @@ func (f *field) nginx(ctx context.Context, name, addr, config string) ([]int, er
 	if err := listening(ctx, p, addr); err != nil {
 		return nil, err
 	}
-	return workers(ctx, p)
+	return workers(ctx, p, processes)
 }
 
-// workers returns the master and its workers, which it starts after it
+// workers returns the master and its n workers, which it starts after it
 // listens: without them nginx would seem to take no CPU.
-func workers(ctx context.Context, p *rig.Process) ([]int, error) {
+func workers(ctx context.Context, p *rig.Process, n int) ([]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		pids, err := family(p.Pid())
-		if err != nil || len(pids) > runtime.NumCPU() {
+		if err != nil || len(pids) > n {
 			return pids, err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("nginx has %d processes instead of a master and %d workers", len(pids), runtime.NumCPU())
+			return nil, fmt.Errorf("nginx has %d processes instead of a master and %d workers", len(pids), n)
 		}
 	}
 }

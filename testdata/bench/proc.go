@@ -81,19 +81,28 @@ func forgetPeak(pids ...int) error {
 
 // peak is the sum of the processes' peaks of resident memory in MiB.
 func peak(pids ...int) (float64, error) {
+	kib, err := memory("VmHWM:", pids...)
+	return kib / 1024, err
+}
+
+// resident is the sum of the processes' resident memory in KiB.
+func resident(pids ...int) (float64, error) { return memory("VmRSS:", pids...) }
+
+// memory adds a line of /proc/PID/status up, in KiB (proc(5)).
+func memory(line string, pids ...int) (float64, error) {
 	var sum float64
 	for _, pid := range pids {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			return 0, fmt.Errorf("read memory of process %d: %w", pid, err)
 		}
-		_, rest, _ := strings.Cut(string(data), "VmHWM:")
+		_, rest, _ := strings.Cut(string(data), line)
 		number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		kib, err := strconv.ParseFloat(number, 64)
 		if err != nil {
-			return 0, fmt.Errorf("read /proc/%d/status: VmHWM: %w", pid, err)
+			return 0, fmt.Errorf("read /proc/%d/status: %s %w", pid, line, err)
 		}
-		sum += kib / 1024
+		sum += kib
 	}
 	return sum, nil
 }

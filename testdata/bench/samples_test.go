@@ -36,12 +36,12 @@ func TestTable(t *testing.T) {
 		baseline: {{"cpu": 40, "rate": 500, "p50": 2, "p99": 2}},
 	}}
 	var b strings.Builder
-	if err := s.table(&b, []*route{{name: "share"}, {name: baseline}, {name: "direct"}}); err != nil {
+	if err := s.tables(&b, []string{plainLink, baseline, direct}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"64 connections: CPU a request, µs 20.0 0.50 40.0 1.00 –",
-		"64 connections: requests, /s 1000 2.00 500 1.00 –",
+		"64 connections: CPU a request, µs 20.0 0.50 ≤ 1 40.0 1.00 –",
+		"64 connections: requests, /s 1000 2.00 ≥ 0.95 500 1.00 –",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), want) {
 			t.Errorf("table\n%swithout %q", b.String(), want)

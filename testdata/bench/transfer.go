@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -76,6 +78,11 @@ func transfer(ctx context.Context, n int, r *route, one func(context.Context) (i
 
 // fetch reads a file to its end and returns its length.
 func fetch(ctx context.Context, to endpoint, file string) (int64, error) {
+	return fetchBy(ctx, to, file, discard)
+}
+
+// fetchBy asks for a file and returns what read returns for its content.
+func fetchBy(ctx context.Context, to endpoint, file string, read func(io.Reader) (int64, error)) (int64, error) {
 	conn, done, err := dial(ctx, to)
 	if err != nil {
 		return 0, err
@@ -88,11 +95,11 @@ func fetch(ctx context.Context, to endpoint, file string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read response: %w", err)
 	}
-	defer resp.Body.Close()
+	// Closing the body would read the rest of it: the connection is closed.
 	if resp.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("GET /%s: %s", file, resp.Status)
 	}
-	return discard(resp.Body)
+	return read(resp.Body)
 }
 
 // send uploads size zero bytes and returns how many the sink says it got.
@@ -123,13 +130,40 @@ func send(ctx context.Context, to endpoint, size int64) (int64, error) {
 	return got, nil
 }
 
-// swallow is the sink's handler.
-func swallow(w http.ResponseWriter, r *http.Request) {
-	n, err := discard(r.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	fmt.Fprintln(w, n)
+// sinkHandler is the sink: uploads to /up, of which it adds up the bytes in
+// taken, bulk bytes of zeros at /big, and the payload elsewhere.
+func sinkHandler(bulk int64, taken *atomic.Int64) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/up", func(w http.ResponseWriter, r *http.Request) {
+		n, err := discard(counted{r.Body, taken})
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		fmt.Fprintln(w, n)
+	})
+	mux.HandleFunc("/big", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.FormatInt(bulk, 10))
+		zeros := make([]byte, chunk)
+		for left := bulk; left > 0; left -= chunk {
+			if _, err := w.Write(zeros[:min(left, chunk)]); err != nil {
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, payload) })
+	return mux
+}
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // dial connects to an endpoint; done closes the connection, as the end of

@@ -88,6 +88,12 @@ func (p *Process) Close() {
 // Log is the last of what the child wrote to standard error.
 func (p *Process) Log() string { return p.errout.tail() }
 
+// Await returns once the child has written a line to standard output that
+// match accepts. It fails when ctx ends, or the child does.
+func (p *Process) Await(ctx context.Context, match func(line []byte) bool) error {
+	return p.await(ctx, p.out, match)
+}
+
 // await returns the first line of l that match accepts. It fails when ctx
 // ends, or the child does.
 func (p *Process) await(ctx context.Context, l *lines, match func(line []byte) bool) error {
