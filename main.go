@@ -100,7 +100,7 @@ func httpCommand() *cli.Command {
 			terminal.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &s.relayCA),
 			terminal.Text("token-file", "read the token from `FILE`", &s.tokenFile),
 			terminal.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &s.agent.Insecure),
-			terminal.Value("lanes", "hold `N` connections to the relay, 1 to 8 (default: 1)", terminal.Number(&s.agent.Lanes, 1, 8)),
+			terminal.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", terminal.Number(&s.agent.Lanes, 1, 8)),
 			terminal.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
 			terminal.Toggle("random", "ask for a new name each time", &s.agent.Random),
 			terminal.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),

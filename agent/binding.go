@@ -117,9 +117,7 @@ func (b *binding) converse(work, life, ctx context.Context) {
 			overdue.Stop()
 			b.take(life, m)
 			wg.Go(func() { b.ready(growth, m) })
-			for range min(b.cfg.lanes(), b.session.Welcome.Lanes) - 1 {
-				wg.Go(func() { b.lane(growth) })
-			}
+			wg.Go(func() { b.lanes(growth) })
 		case *tunnel.BindError:
 			b.session.Fail(m)
 			return
@@ -182,6 +180,27 @@ func (b *binding) ready(ctx context.Context, m *tunnel.Bound) {
 		b.verified.Store(true)
 	}
 	b.emit(e)
+}
+
+// lanes keeps as many connections in the session as are configured, and one
+// more whenever large bodies fill them all, until ctx ends.
+func (b *binding) lanes(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	crowded := b.session.Crowded()
+	if b.cfg.Dial != nil {
+		crowded = nil // nobody waits behind others inside a process
+	}
+	for n := 1; n < min(maxLanes, b.session.Welcome.Lanes); n++ {
+		if n >= b.cfg.lanes() {
+			select {
+			case <-crowded:
+			case <-ctx.Done():
+				return
+			}
+		}
+		wg.Go(func() { b.lane(ctx) })
+	}
 }
 
 // lane keeps one more connection in the session until ctx ends.

@@ -74,7 +74,8 @@ type Config struct {
 	// does. If zero, 10 seconds. If negative, they are cut at once.
 	Grace time.Duration
 
-	// Lanes is the number of connections to the relay, at most 8.
+	// Lanes is the least number of connections to the relay, at most 8: one
+	// more is made when large bodies go over all there are.
 	// If zero, 1.
 	Lanes int
 

@@ -373,28 +373,3 @@ func TestRunUnverified(t *testing.T) {
 	}
 	strict.wantError(ExitUnreached, "does not work")
 }
-
-func TestRunLanes(t *testing.T) {
-	relay := newFakeRelay(t)
-	r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello), Lanes: 3})
-	r.event(EventReady)
-	nextLane := func() net.Conn {
-		select {
-		case conn := <-relay.lanes:
-			return conn
-		case <-time.After(10 * time.Second):
-			t.Fatal("no lane joined")
-			return nil
-		}
-	}
-	nextLane()
-	nextLane().Close()
-	nextLane() // in its place
-	if a := ask(relay.latest(), get("/")); a.status != 200 {
-		t.Errorf("exchange: %+v", a)
-	}
-	r.cancel()
-	if err := r.wait(); err != nil {
-		t.Errorf("Run: %v", err)
-	}
-}

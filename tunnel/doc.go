@@ -101,9 +101,10 @@
 // # Windows
 //
 // A half may carry 256 KiB of body, the payload of DATA, and then as many bytes
-// in all as the last CREDIT for its exchange says. The reader sends one whenever
-// half of its window was read; the window grows, to 64 MiB at most, while it is
-// read in less than two round trips and memory is to spare. Yamux's own windows
+// in all as the last CREDIT for its exchange says. The reader sends one when half
+// of its window was read, or an eighth of a large one; the window grows, to 64
+// MiB at most, while half of it lasts for less than two round trips and memory
+// is to spare. Yamux's own windows
 // are opened wide enough never to close: 256 MiB. A peer that sends more than it
 // may ends the exchange, or the lane.
 //

@@ -133,6 +133,7 @@ func (x *Exchange) count(n int) {
 func (x *Exchange) bulkNow() {
 	if x.isBulk.CompareAndSwap(false, true) {
 		x.lane.bulk.Add(1)
+		x.lane.session.crowd()
 	}
 }
 

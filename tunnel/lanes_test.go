@@ -32,6 +32,42 @@ func join(t testing.TB, agent, relay *Session) (conn net.Conn, joined, accepted 
 	return a, ends[0], ends[1]
 }
 
+// An agent hears when large bodies fill all its lanes.
+func TestCrowded(t *testing.T) {
+	agent, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		x.Write(make([]byte, firstWindow+1))
+		<-fill(x)
+	})
+	bulk := func() {
+		x := get(t, relay)
+		if _, err := x.ReceiveResponse(); err != nil {
+			t.Fatal(err)
+		}
+		for x.in.received <= bulkAfter {
+			if _, err := x.Data(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	bulk()
+	within(t, "word of a crowd", agent.Crowded())
+	join(t, agent, relay)
+	agent.crowd()
+	select {
+	case <-agent.Crowded():
+		t.Fatal("crowded, with a lane to spare")
+	default:
+	}
+	bulk() // on the other
+	within(t, "word of the second crowd", agent.Crowded())
+	// What is small passes where there is room.
+	join(t, agent, relay)
+	if x := get(t, relay); x.lane.bulk.Load() != 0 {
+		t.Error("an exchange is opened beside large bodies, where another lane is free")
+	}
+}
+
 func TestLanes(t *testing.T) {
 	agent, relay := tcpPair(t, answer)
 	var joined []<-chan error

@@ -30,6 +30,7 @@ type Session struct {
 	agent    bool
 	handler  func(*Exchange) // set by Serve, before its lanes run
 	inbox    chan Message
+	crowded  chan struct{} // see Crowded; holds one
 	live     atomic.Int64
 	spare    budget // what windows have taken
 	draining atomic.Bool
@@ -49,6 +50,7 @@ func newSession(agent bool, w *Welcome) *Session {
 		Welcome: w,
 		agent:   agent,
 		inbox:   make(chan Message, inboxSize),
+		crowded: make(chan struct{}, 1),
 		quiet:   make(chan struct{}),
 		done:    make(chan struct{}),
 	}
@@ -144,6 +146,23 @@ func (s *Session) pick() *lane {
 		}
 	}
 	return best
+}
+
+// Crowded tells an agent that large bodies go over each of its lanes: small
+// exchanges need another to pass them by.
+func (s *Session) Crowded() <-chan struct{} { return s.crowded }
+
+// crowd is called when a lane has got a large body to carry.
+func (s *Session) crowd() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.lanes, func(l *lane) bool { return l.bulk.Load() == 0 }) {
+		return
+	}
+	select {
+	case s.crowded <- struct{}{}:
+	default:
+	}
 }
 
 // leave ends what Open or an agent's exchange began.

@@ -27,9 +27,13 @@ const (
 	sessionSpare = 128 << 20
 	processSpare = 512 << 20
 
+	// leastCredit is what a CREDIT adds, at least, to a window that has room
+	// for it. An eighth is enough for the peer not to wait for the next.
+	leastCredit = 512 << 10
+
 	// leastRoundTrip is taken for shorter ones: windows that last for less
 	// cost more CREDITs than memory is worth.
-	leastRoundTrip = time.Millisecond
+	leastRoundTrip = 200 * time.Microsecond
 )
 
 // A window is a reader's: how far its peer may be ahead. It belongs to the
@@ -37,15 +41,18 @@ const (
 type window struct {
 	x       *Exchange
 	size    int64
-	granted int64     // bytes of body that may come in all
-	due     int64     // when as many were read, CREDIT is
-	last    time.Time // when CREDIT was sent
+	granted int64 // bytes of body that may come in all
+	due     int64 // when as many were read, CREDIT is
+
+	half  int64     // when as many were read, half of the window was used up
+	since time.Time // when it began to be
 }
 
 // reset makes w ready for a body.
 func (w *window) reset() {
 	w.close()
-	w.granted, w.due, w.last = firstWindow, firstWindow/2, time.Time{}
+	w.granted, w.due = firstWindow, firstWindow/2
+	w.half, w.since = firstWindow/2, time.Time{}
 }
 
 // close gives back what w has above firstWindow.
@@ -57,21 +64,37 @@ func (w *window) close() {
 }
 
 // credit lets the peer send more, read bytes having been read of a body of
-// length, -1 if that is not known. A window that was used up within two round
-// trips held the peer up, if anything did, and doubles.
+// length, -1 if that is not known.
 func (w *window) credit(read, length int64) {
 	if length >= 0 && w.granted >= length {
 		w.due = math.MaxInt64
 		return
 	}
-	now := time.Now()
-	l := w.x.lane
-	if !w.last.IsZero() && now.Sub(w.last) < 2*l.roundTrip() && w.size < maxWindow && l.session.take(w.size) {
-		w.size *= 2
+	if read >= w.half {
+		now := time.Now()
+		w.grow(now)
+		w.half, w.since = read+w.size/2, now
 	}
-	w.last = now
-	w.granted, w.due = read+w.size, read+w.size/2
-	l.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
+	w.granted, w.due = read+w.size, read+min(w.size/2, max(w.size/8, leastCredit))
+	w.x.lane.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
+}
+
+// grow enlarges a window half of which was used up within two round trips: it
+// held its peer up, if anything did. Four times if that took hardly more than
+// one, or it is the first.
+func (w *window) grow(now time.Time) {
+	factor, lasted, trip := int64(4), now.Sub(w.since), w.x.lane.roundTrip()
+	switch {
+	case w.since.IsZero():
+	case lasted >= 2*trip:
+		return
+	case lasted >= trip*5/4:
+		factor = 2
+	}
+	size := min(w.size*factor, maxWindow)
+	if size > w.size && w.x.lane.session.take(size-w.size) {
+		w.size = size
+	}
 }
 
 // A budget is memory that windows share.
@@ -105,9 +128,13 @@ func (s *Session) giveBack(n int64) {
 	spare.taken.Add(-n)
 }
 
-// roundTrip is the least time that an answer of the peer took.
+// roundTrip is the least time that an answer of the peer took, long before the
+// first: a window that need not have grown costs less than one that should.
 func (l *lane) roundTrip() time.Duration {
-	return max(time.Duration(l.rtt.Load()), leastRoundTrip)
+	if rtt := time.Duration(l.rtt.Load()); rtt > 0 {
+		return max(rtt, leastRoundTrip)
+	}
+	return deadAfter
 }
 
 // heldSlack is what a lane may hold beside its windows: of bodies that were

@@ -16,9 +16,9 @@ import (
 
 const (
 	// smallRead is what a connection reads with, largeRead when a head or a
-	// body is longer.
+	// body is longer: as much as goes into one frame.
 	smallRead = 4 << 10
-	largeRead = http1.MaxHead
+	largeRead = 2 * http1.MaxHead
 
 	// outBuffer is how much of an answer is gathered before it is sent.
 	outBuffer = 32 << 10
