@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,4 +132,52 @@ func TestFailureInPlaceOfTheHead(t *testing.T) {
 	v := s.visit2()
 	a := v.receive(v.open(true, "GET", "/"))
 	a.want(t, 502, "protocol")
+}
+
+// A message of a known length is not whole before its END has come, though all
+// of its bytes have: one that then fails is answered or cut.
+func TestEndIsMissing(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		size int
+		ends bool
+		want int // status
+	}{
+		{"small and whole", 1000, true, 200},
+		{"small", 1000, false, 504},
+		{"large and whole", 200_000, true, 200},
+		{"large", 200_000, false, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sent := make(chan *tunnel.Exchange)
+			ended := make(chan bool)
+			s := newStub(t, func(x *tunnel.Exchange) {
+				x.SendResponse(response(200, int64(tt.size)))
+				io.WriteString(x, strings.Repeat("x", tt.size))
+				x.Flush()
+				sent <- x
+				<-ended
+			}, nil)
+			v := s.visit()
+			v.send("GET / HTTP/1.1\nHost: x.test\n\n")
+			x := <-sent
+			if tt.ends {
+				x.End(nil)
+			} else {
+				x.Abort(&tunnel.Failure{Cause: tunnel.TargetTimeout})
+			}
+			close(ended)
+			resp, err := http.ReadResponse(v.r, nil)
+			if err != nil || resp.StatusCode != tt.want {
+				t.Fatalf("%v, %v; want status %d", resp, err, tt.want)
+			}
+			n, err := io.Copy(io.Discard, resp.Body)
+			whole := err == nil && n == resp.ContentLength
+			if want := tt.ends || tt.want != 200; whole != want {
+				t.Errorf("%d bytes of %d, %v; whole is %v, want %v", n, resp.ContentLength, err, whole, want)
+			}
+		})
+	}
 }

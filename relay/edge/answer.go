@@ -86,6 +86,7 @@ func (c *conn) head(r *tunnel.Response) error {
 		c.brittle(true)
 	}
 	c.began = true
+	c.owed = r.ContentLength
 	out := c.queue()
 	b := http1.AppendStatusLine(*out, r.Status, r.Reason)
 	length := false
@@ -131,7 +132,8 @@ func (c *conn) write(p []byte) error {
 	if c.framed {
 		*out = http1.AppendChunkHeader(*out, len(p))
 	}
-	if len(p) < largePiece {
+	c.owed -= int64(len(p))
+	if len(p) < largePiece || c.owed == 0 {
 		*out = append(*out, p...)
 	} else if err := c.flushWith(p); err != nil {
 		return err
@@ -139,7 +141,7 @@ func (c *conn) write(p []byte) error {
 	if out = c.queue(); c.framed {
 		*out = append(*out, "\r\n"...)
 	}
-	if len(*out) >= outBuffer {
+	if len(*out) >= outBuffer && c.owed != 0 {
 		return c.flush()
 	}
 	return nil
@@ -182,6 +184,9 @@ func (c *conn) answer(r *tunnel.Response, body []byte) error {
 // RST does.
 func (c *conn) abort() {
 	c.keep = false
+	if c.out != nil && c.owed == 0 && !c.framed && len(*c.out) > 0 {
+		*c.out = (*c.out)[:len(*c.out)-1] // with it the message would be whole
+	}
 	// A visitor who does not take what was sent before loses it to a RST. A
 	// connection that takes no deadline is broken.
 	_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))

@@ -179,7 +179,7 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 		out.failure = gone(x, err)
 		return out
 	}
-	out.bytes, out.failure = copyBody(v, x, resp.ContentLength == 0)
+	out.bytes, out.failure = copyBody(v, x, resp.ContentLength)
 	if f := out.failure; f != nil && f.Cause == tunnel.VisitorGone && out.bytes == resp.ContentLength {
 		out.failure = nil // the visitor has left with all of it
 	}
@@ -210,12 +210,13 @@ func final(v visitor, x *tunnel.Exchange) (*tunnel.Response, error) {
 	}
 }
 
-// copyBody is where the bytes of every answer pass. The head of an empty one
-// waits for its END, which is on its way: where gRPC has nothing to say, its
-// status counts only in a head that ends the stream.
-func copyBody(v visitor, x *tunnel.Exchange, empty bool) (n int64, failure *tunnel.Failure) {
+// copyBody is where the bytes of every answer pass. The last ones of length
+// wait for END, which is on its way: with them the visitor has the whole. So
+// does the head of an empty one, as gRPC wants it: where there is nothing to
+// say, its status counts only in a head that ends the stream.
+func copyBody(v visitor, x *tunnel.Exchange, length int64) (n int64, failure *tunnel.Failure) {
 	for {
-		if !empty && !x.Buffered() {
+		if n != length && !x.Buffered() {
 			if err := v.flush(); err != nil {
 				return n, gone(x, err)
 			}

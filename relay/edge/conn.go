@@ -70,13 +70,14 @@ type conn struct {
 	unread    int64         // of a body with a length
 	wholeBody atomic.Bool   // the request's body was read to its end
 
-	keep     bool // the connection takes another request
-	over     bool // nothing is left to be read or sent
-	began    bool // bytes of a final head were queued
-	gone     bool // they were sent, some at least
-	bodyless bool // the answer has no body
-	framed   bool // the answer is chunked
-	close10  bool // the answer ends with the connection
+	keep     bool  // the connection takes another request
+	over     bool  // nothing is left to be read or sent
+	began    bool  // bytes of a final head were queued
+	gone     bool  // they were sent, some at least
+	bodyless bool  // the answer has no body
+	framed   bool  // the answer is chunked
+	owed     int64 // bytes of body that the answer's head announced and write has not got
+	close10  bool  // the answer ends with the connection
 
 	mu      sync.Mutex
 	phase   phase            // guarded by mu
