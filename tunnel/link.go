@@ -111,6 +111,9 @@ func (l *link) Write(p []byte) (int, error) {
 		for l.writing && l.err == nil {
 			l.room.Wait()
 		}
+		if l.err != nil {
+			return 0, l.err
+		}
 		l.awaited = 0
 		l.send(p)
 		return len(p), l.err
