@@ -103,9 +103,10 @@
 // A half may carry 256 KiB of body, the payload of DATA, and then as many bytes
 // in all as the last CREDIT for its exchange says. The reader sends one whenever
 // half of its window was read; the window grows, to 64 MiB at most, while it is
-// read in less than two round trips and memory is to spare. Yamux's own windows
-// are opened wide enough never to close: 256 MiB. A peer that sends more than it
-// may ends the exchange, or the lane.
+// read in less than two round trips and memory is to spare. A round trip is the
+// least time from a PING, which comes with the first CREDIT of a lane, to its
+// PONG. Yamux's own windows are opened wide enough never to close: 256 MiB. A
+// peer that sends more than it may ends the exchange, or the lane.
 //
 // # Heartbeat and drain
 //

@@ -239,3 +239,38 @@ func TestWaitForCreditEnds(t *testing.T) {
 		})
 	}
 }
+
+// A PONG measures only the PING that it answers, and never no time at all.
+func TestRoundTrip(t *testing.T) {
+	p, relay, _ := rawAgent(t, connPair)
+	p.drain()
+	l := only(t, relay)
+	pong := func() { l.control.frame(typePong, false, nil) }
+	l.control.ping(nil)
+	l.control.ping(nil)
+	pong()
+	l.rtt.Store(int64(time.Hour))
+	l.control.ping(nil)
+	pong() // of the second
+	pong()
+	pong() // of none
+	if rtt := l.roundTrip(); rtt != time.Hour {
+		t.Errorf("the answer to an earlier PING made the round trip %v", rtt)
+	}
+	l.control.ping(nil)
+	pong()
+	if rtt := l.roundTrip(); rtt >= time.Hour {
+		t.Error("a PING that was alone is not measured")
+	}
+
+	// A coarse clock sees no time pass.
+	l.rtt.Store(0)
+	l.control.ping(nil)
+	l.control.mu.Lock()
+	l.control.asked = time.Now().Add(time.Hour)
+	l.control.mu.Unlock()
+	pong()
+	if rtt := l.rtt.Load(); rtt <= 0 {
+		t.Errorf("a round trip of %d ns: every CREDIT would bring another PING", rtt)
+	}
+}
