@@ -274,3 +274,25 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("a round trip of %d ns: every CREDIT would bring another PING", rtt)
 	}
 }
+
+// A CREDIT that comes when its exchange has ended is not the next one's.
+func TestLateCreditIsNotTheNexts(t *testing.T) {
+	agents := make(chan *Exchange, 2)
+	p, _, _ := rawRelay(t, connPair, func(x *Exchange) {
+		agents <- x
+		x.SendResponse(&Response{Status: 200})
+		x.End(nil)
+	})
+	p.put(muxOpen(2), muxBytes(2, request(frameEnd, 9, &Request{})))
+	x := within(t, "an exchange", agents)
+	for range 20 { // until the agent waits for the next REQ
+		p.put(muxBytes(1, appendCredit(nil, credit{2, 9, 4 * firstWindow})), muxBytes(1, frame(typePing)))
+		p.next(1)
+	}
+	p.drain()
+	p.put(muxBytes(2, request(frameEnd, 10, &Request{})))
+	within(t, "the next exchange", agents)
+	if n := x.out.granted.Load(); n != firstWindow {
+		t.Errorf("%d bytes are granted, want the %d of the first window", n, firstWindow)
+	}
+}
