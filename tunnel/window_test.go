@@ -296,3 +296,33 @@ func TestLateCreditIsNotTheNexts(t *testing.T) {
 		t.Errorf("%d bytes are granted, want the %d of the first window", n, firstWindow)
 	}
 }
+
+// An agent that had filled the widest window when the visitor left has done
+// nothing wrong: the lane lives on.
+func TestGivenUpWithFullWindow(t *testing.T) {
+	p, relay, _ := rawAgent(t, connPair)
+	p.drain()
+	x := begin(t, relay)
+	p.put(muxBytes(2, appendResponse(nil, &Response{Status: 200, ContentLength: -1})))
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	l := x.lane
+	if !relay.take(maxWindow - firstWindow) {
+		t.Fatal("no memory is to spare")
+	}
+	x.in.window.size, x.in.window.granted = maxWindow, maxWindow
+	piece := muxBytes(2, append(frameOf(typeData, minChunk), make([]byte, minChunk)...))
+	for range maxWindow / minChunk {
+		if err := p.put(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.Close()
+	until(t, "the end of what came", func() bool { return l.consumed.Load() > maxWindow || relay.Err() != nil })
+	p.put(muxFrame(muxWindowUpdate, muxFIN, 2, 0))
+	until(t, "the end of the stream", func() bool { return l.streams() == 0 || relay.Err() != nil })
+	if err := relay.Err(); err != nil {
+		t.Error(err)
+	}
+}
