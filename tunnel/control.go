@@ -35,7 +35,8 @@ type control struct {
 	writing bool            // guarded by mu
 	written chan struct{}   // guarded by mu; if not nil, closed when nothing is pending
 	pongs   []chan struct{} // guarded by mu; who waits for the next PONG
-	asked   time.Time       // guarded by mu; of the PING that is not answered; zero if all are
+	open    int             // guarded by mu; PINGs that are not answered
+	asked   time.Time       // guarded by mu; when the first of them was sent, zero once that is answered
 
 	pings  int       // owned by receive
 	filled time.Time // owned by receive
@@ -135,11 +136,18 @@ func (c *control) ping(answered chan struct{}) {
 		if answered != nil {
 			c.pongs = append(c.pongs, answered)
 		}
-		if c.asked.IsZero() {
-			c.asked = time.Now()
-		}
-		return append(b, typePing, 0, 0, 0), nil
+		return c.ask(b), nil
 	})
+}
+
+// ask appends a PING. One sent while others are open is not measured: whose
+// answer a PONG is, nothing says. mu is held.
+func (c *control) ask(b []byte) []byte {
+	if c.open == 0 {
+		c.asked = time.Now()
+	}
+	c.open++
+	return append(b, typePing, 0, 0, 0)
 }
 
 // credit sends a CREDIT, and a PING with the first: how long its answer takes
@@ -147,9 +155,8 @@ func (c *control) ping(answered chan struct{}) {
 func (c *control) credit(k credit) {
 	// An error is the lane's end.
 	_ = c.send(func(b []byte) ([]byte, error) {
-		if c.lane.rtt.Load() == 0 && c.asked.IsZero() {
-			c.asked = time.Now()
-			b = append(b, typePing, 0, 0, 0)
+		if c.lane.rtt.Load() == 0 && c.open == 0 {
+			b = c.ask(b)
 		}
 		return appendCredit(b, k), nil
 	})
@@ -190,16 +197,7 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 		}
 		return c.send(func(b []byte) ([]byte, error) { return append(b, typePong, 0, 0, 0), nil })
 	case typePong:
-		c.mu.Lock()
-		pongs, asked := c.pongs, c.asked
-		c.pongs, c.asked = nil, time.Time{}
-		c.mu.Unlock()
-		if took := int64(time.Since(asked)); !asked.IsZero() && (took < c.lane.rtt.Load() || c.lane.rtt.Load() == 0) {
-			c.lane.rtt.Store(took)
-		}
-		for _, answered := range pongs {
-			close(answered)
-		}
+		c.answered()
 		return nil
 	case typeReset:
 		r, err := decodeReset(payload)
@@ -230,6 +228,23 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 		return fmt.Errorf("unknown control frame %d", typ)
 	}
 	return c.lane.session.deliver(c.lane, m)
+}
+
+// answered takes a PONG.
+func (c *control) answered() {
+	c.mu.Lock()
+	pongs, asked := c.pongs, c.asked
+	c.pongs, c.asked, c.open = nil, time.Time{}, max(c.open-1, 0)
+	c.mu.Unlock()
+	if !asked.IsZero() {
+		took := max(time.Since(asked), 1) // 0 is for not known, and the clock may be coarse
+		if rtt := c.lane.rtt.Load(); rtt == 0 || int64(took) < rtt {
+			c.lane.rtt.Store(int64(took))
+		}
+	}
+	for _, answered := range pongs {
+		close(answered)
+	}
 }
 
 func (c *control) allowPing() error {

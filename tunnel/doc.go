@@ -104,9 +104,10 @@
 // in all as the last CREDIT for its exchange says. The reader sends one when half
 // of its window was read, or an eighth of a large one; the window grows, to 64
 // MiB at most, while half of it lasts for less than two round trips and memory
-// is to spare. Yamux's own windows
-// are opened wide enough never to close: 256 MiB. A peer that sends more than it
-// may ends the exchange, or the lane.
+// is to spare. A round trip is the least time from a PING, which comes with the
+// first CREDIT of a lane, to its PONG. Yamux's own windows are opened wide enough
+// never to close: 256 MiB. A peer that sends more than it may ends the exchange,
+// or the lane.
 //
 // # Heartbeat and drain
 //

@@ -74,10 +74,16 @@ func newExchange(l *lane, stream *yamux.Stream) *Exchange {
 // begin makes a parked or new exchange ready at the opener.
 func (x *Exchange) begin() {
 	x.mu.Lock()
-	x.seq++
+	x.renumber(x.seq + 1)
 	x.closed = false
 	x.mu.Unlock()
 	x.restart()
+}
+
+// renumber begins the exchange seq, which no CREDIT was for yet; mu is held.
+func (x *Exchange) renumber(seq uint32) {
+	x.seq = seq
+	x.out.granted.Store(firstWindow)
 }
 
 func (x *Exchange) restart() {

@@ -108,6 +108,7 @@ func TestLanes(t *testing.T) {
 			t.Error("no cause")
 		}
 	}
+	within(t, "end of the session", relay.Done())
 	if _, err := relay.Open(context.Background()); err == nil {
 		t.Error("an exchange without a lane")
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"share/tunnel/nbio"
 )
 
 // A gate is a connection whose writes wait until they are let through.
@@ -273,5 +275,37 @@ func TestFramesFitTheLink(t *testing.T) {
 				t.Errorf("frames of %d bytes after %d bytes in %v, want %d", got, tt.n, tt.took, tt.want)
 			}
 		})
+	}
+}
+
+// A large body that waits behind another write is not sent any more once the
+// link has failed.
+func TestLinkFailsWhileLargeBodyWaits(t *testing.T) {
+	near, far := connPair(t)
+	defer far.Close()
+	conn, ok := nbio.New(near).(*nbio.Conn)
+	if !ok {
+		t.Skip("a body is never written by itself on this system")
+	}
+	conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("far takes it all: %v", err)
+	}
+	conn.SetWriteDeadline(time.Time{})
+	l := newLink(conn)
+	defer l.Close()
+	l.Write(muxOpen(1))
+	until(t, "a write that is stuck", func() bool { return l.sending.Load() != 0 })
+	body := make([]byte, maxChunk)
+	l.Write(muxFrame(muxData, 0, 2, len(body)))
+	wrote := make(chan error, 1)
+	go func() { // ended by fail, or by Close
+		_, err := l.Write(body)
+		wrote <- err
+	}()
+	cause := errors.New("cause")
+	defer time.AfterFunc(20*time.Millisecond, func() { l.fail(cause) }).Stop()
+	if err := within(t, "end of Write", wrote); err != cause {
+		t.Errorf("Write: %v, want %v", err, cause)
 	}
 }

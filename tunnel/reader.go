@@ -163,7 +163,7 @@ func (in *reader) receiveRequest() error {
 		return in.x.violation("%v", err)
 	}
 	in.x.mu.Lock()
-	in.x.seq = seq
+	in.x.renumber(seq)
 	early := in.x.early
 	in.x.mu.Unlock()
 	in.begun = true

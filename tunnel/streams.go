@@ -23,9 +23,10 @@ const (
 	reuseLimit = 256 << 10
 
 	// finishTimeout and finishBytes bound how long a stream that the relay
-	// gave up is read empty until the agent ends it.
+	// gave up is read empty until the agent ends it: a window may have been
+	// full, of frames with little in them.
 	finishTimeout = 30 * time.Second
-	finishBytes   = 64 << 20
+	finishBytes   = 2 * maxWindow
 
 	// idleStream is how long an unused stream is kept.
 	idleStream = 30 * time.Second

@@ -161,10 +161,13 @@ type credit struct {
 	bytes       int64
 }
 
-// creditBy is the peer's CREDIT.
+// creditBy is the peer's CREDIT. One that comes late is for what has ended.
 func (x *Exchange) creditBy(c credit) {
-	if c.seq == x.number() {
-		x.out.grant(c.bytes)
+	x.mu.Lock()
+	more := c.seq == x.seq && x.out.grant(c.bytes)
+	x.mu.Unlock()
+	if more {
+		x.out.wake()
 	}
 }
 

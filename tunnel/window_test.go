@@ -239,3 +239,90 @@ func TestWaitForCreditEnds(t *testing.T) {
 		})
 	}
 }
+
+// A PONG measures only the PING that it answers, and never no time at all.
+func TestRoundTrip(t *testing.T) {
+	p, relay, _ := rawAgent(t, connPair)
+	p.drain()
+	l := only(t, relay)
+	pong := func() { l.control.frame(typePong, false, nil) }
+	l.control.ping(nil)
+	l.control.ping(nil)
+	pong()
+	l.rtt.Store(int64(time.Hour))
+	l.control.ping(nil)
+	pong() // of the second
+	pong()
+	pong() // of none
+	if rtt := l.roundTrip(); rtt != time.Hour {
+		t.Errorf("the answer to an earlier PING made the round trip %v", rtt)
+	}
+	l.control.ping(nil)
+	pong()
+	if rtt := l.roundTrip(); rtt >= time.Hour {
+		t.Error("a PING that was alone is not measured")
+	}
+
+	// A coarse clock sees no time pass.
+	l.rtt.Store(0)
+	l.control.ping(nil)
+	l.control.mu.Lock()
+	l.control.asked = time.Now().Add(time.Hour)
+	l.control.mu.Unlock()
+	pong()
+	if rtt := l.rtt.Load(); rtt <= 0 {
+		t.Errorf("a round trip of %d ns: every CREDIT would bring another PING", rtt)
+	}
+}
+
+// A CREDIT that comes when its exchange has ended is not the next one's.
+func TestLateCreditIsNotTheNexts(t *testing.T) {
+	agents := make(chan *Exchange, 2)
+	p, _, _ := rawRelay(t, connPair, func(x *Exchange) {
+		agents <- x
+		x.SendResponse(&Response{Status: 200})
+		x.End(nil)
+	})
+	p.put(muxOpen(2), muxBytes(2, request(frameEnd, 9, &Request{})))
+	x := within(t, "an exchange", agents)
+	for range 20 { // until the agent waits for the next REQ
+		p.put(muxBytes(1, appendCredit(nil, credit{2, 9, 4 * firstWindow})), muxBytes(1, frame(typePing)))
+		p.next(1)
+	}
+	p.drain()
+	p.put(muxBytes(2, request(frameEnd, 10, &Request{})))
+	within(t, "the next exchange", agents)
+	if n := x.out.granted.Load(); n != firstWindow {
+		t.Errorf("%d bytes are granted, want the %d of the first window", n, firstWindow)
+	}
+}
+
+// An agent that had filled the widest window when the visitor left has done
+// nothing wrong: the lane lives on.
+func TestGivenUpWithFullWindow(t *testing.T) {
+	p, relay, _ := rawAgent(t, connPair)
+	p.drain()
+	x := begin(t, relay)
+	p.put(muxBytes(2, appendResponse(nil, &Response{Status: 200, ContentLength: -1})))
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	l := x.lane
+	if !relay.take(maxWindow - firstWindow) {
+		t.Fatal("no memory is to spare")
+	}
+	x.in.window.size, x.in.window.granted = maxWindow, maxWindow
+	piece := muxBytes(2, append(frameOf(typeData, minChunk), make([]byte, minChunk)...))
+	for range maxWindow / minChunk {
+		if err := p.put(piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.Close()
+	until(t, "the end of what came", func() bool { return l.consumed.Load() > maxWindow || relay.Err() != nil })
+	p.put(muxFrame(muxWindowUpdate, muxFIN, 2, 0))
+	until(t, "the end of the stream", func() bool { return l.streams() == 0 || relay.Err() != nil })
+	if err := relay.Err(); err != nil {
+		t.Error(err)
+	}
+}

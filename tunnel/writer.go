@@ -16,7 +16,7 @@ var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); re
 type writer struct {
 	x *Exchange
 
-	granted atomic.Int64  // bytes of body that the peer's window allows
+	granted atomic.Int64  // bytes of body that the peer's window allows; set under x.mu, as seq is
 	room    chan struct{} // told when it may allow more, or the exchange fails; holds one
 
 	mu       sync.Mutex
@@ -31,7 +31,6 @@ type writer struct {
 func (out *writer) reset() {
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	out.granted.Store(firstWindow)
 	out.ended, out.begun = false, false
 	out.headAt, out.sent, out.announce = -1, 0, -1
 }
@@ -193,12 +192,13 @@ func (out *writer) await() error {
 	}
 }
 
-// grant is the peer's CREDIT.
-func (out *writer) grant(bytes int64) {
-	if bytes > out.granted.Load() {
+// grant is the peer's CREDIT. It reports whether that allows more; x.mu is held.
+func (out *writer) grant(bytes int64) bool {
+	more := bytes > out.granted.Load()
+	if more {
 		out.granted.Store(bytes)
-		out.wake()
 	}
+	return more
 }
 
 // wake lets await look again.

@@ -76,6 +76,7 @@ func (c *conn2) beginBlock() error {
 		c.sendReset(b.stream, codeRefused)
 		return c.spend(resetCost)
 	}
+	c.running++
 	b.opens = c.unparked()
 	b.head = &b.opens.asked
 	return nil
@@ -139,13 +140,12 @@ func (c *conn2) takeRequest(id uint32, s *stream, end bool) error {
 		s.asked.trim()
 		c.parked = append(c.parked, s)
 		c.sendReset(id, codeProtocol)
+		c.served()
 		return c.spend(resetCost)
 	}
 	c.describe(s, end)
 	c.mu.Lock()
 	c.streams[id] = s
-	c.running++
-	c.idleSpan.begin()
 	s.open(id, end, c.initial)
 	c.mu.Unlock()
 	s.start()

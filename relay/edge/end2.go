@@ -30,6 +30,7 @@ func (c *conn2) end(err error) {
 	}
 	if s := c.block.opens; c.block.stream != 0 && s != nil {
 		c.parked = append(c.parked, s)
+		c.running--
 	}
 	c.unpark()
 	c.work.Broadcast()

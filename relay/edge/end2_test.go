@@ -317,3 +317,47 @@ func TestSlowReader2(t *testing.T) {
 		t.Errorf("%d bytes, %s", len(a.body), a.end)
 	}
 }
+
+// A request whose head is being read is under way: a relay that drains in that
+// moment serves it, and a malformed one is done with.
+func TestDrainWhileHeadIsRead2(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	nc, far := net.Pipe()
+	defer nc.Close()
+	defer far.Close()
+	c := newConn2(s.Edge, nc, nc, nil)
+	c.heading = false
+	c.block = block{stream: 1, head: &c.aside, end: true}
+	if err := c.beginBlock(); err != nil {
+		t.Fatal(err)
+	}
+	if c.closeIdle() {
+		t.Error("the connection is taken for idle")
+	}
+	if c.drain(); c.ending {
+		t.Error("the connection ends before the request is served")
+	}
+	c.block.opens.asked.reset(false)
+	if err := c.takeRequest(1, c.block.opens, true); err != nil {
+		t.Fatal(err)
+	}
+	if c.running != 0 {
+		t.Errorf("%d requests are under way, want none", c.running)
+	}
+}
+
+// A connection that has ended reads until its visitor has, whatever drains.
+func TestDrainOfEnded2(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	nc, far := net.Pipe()
+	defer nc.Close()
+	c := newConn2(s.Edge, nc, nc, nil)
+	c.heading, c.over = false, true
+	c.drain()
+	far.Close()
+	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("Read: %v, want the visitor's end", err)
+	}
+}

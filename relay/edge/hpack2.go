@@ -19,7 +19,7 @@ var staticNames = map[string]byte{
 	"cache-control": 24, "content-disposition": 25, "content-encoding": 26, "content-language": 27,
 	"content-length": 28, "content-location": 29, "content-range": 30, "content-type": 31,
 	"date": 33, "etag": 34, "expires": 36, "last-modified": 44, "link": 45, "location": 46,
-	"proxy-authenticate": 48, "refresh": 51, "retry-after": 53, "server": 54, "set-cookie": 55,
+	"proxy-authenticate": 48, "refresh": 52, "retry-after": 53, "server": 54, "set-cookie": 55,
 	"strict-transport-security": 56, "transfer-encoding": 57, "vary": 59, "via": 60, "www-authenticate": 61,
 }
 

@@ -59,7 +59,7 @@ type conn2 struct {
 	mu      sync.Mutex
 	streams map[uint32]*stream // guarded by mu; those that are open
 	parked  []*stream          // guarded by mu; those that wait for their next request
-	running int                // guarded by mu; requests that are being served
+	running int                // guarded by mu; requests that are being read or served
 	last    uint32             // guarded by mu; the highest stream of the visitor's
 	resets  resets             // guarded by mu
 	calm    int                // guarded by mu; see spend

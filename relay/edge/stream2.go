@@ -169,11 +169,17 @@ func (c *conn2) close(s *stream) {
 	}
 	s.asked.trim()
 	s.tail.trim()
-	if c.running--; c.running == 0 {
-		c.idleSpan.begin()
-		if c.final {
-			c.finish()
-		}
+	c.served()
+}
+
+// served notes that a request is done with; mu is held.
+func (c *conn2) served() {
+	if c.running--; c.running > 0 {
+		return
+	}
+	c.idleSpan.begin()
+	if c.final {
+		c.finish()
 	}
 }
 

@@ -37,14 +37,19 @@ type half struct {
 }
 
 // New returns a Conn over c, which it owns from here on; c itself if that is
-// no socket or the system cannot try it.
+// no *net.TCPConn or *net.UnixConn or the system cannot try it.
 func New(c net.Conn) net.Conn {
-	if _, ok := c.(*Conn); ok || !canTry {
+	if !canTry {
 		return c
 	}
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return c
+	var sc syscall.Conn
+	switch c := c.(type) {
+	case *net.TCPConn:
+		sc = c
+	case *net.UnixConn:
+		sc = c
+	default:
+		return c // what is built on one may read in a way of its own
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {

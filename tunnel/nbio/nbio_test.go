@@ -190,3 +190,13 @@ func TestNewOfOthers(t *testing.T) {
 		t.Error("wrapped twice")
 	}
 }
+
+// What a connection of another kind does when it reads is not passed over.
+func TestNewOfWrapped(t *testing.T) {
+	c, _ := pair(t)
+	type counted struct{ *net.TCPConn } // with a Read of its own
+	wrapped := counted{c.Conn.(*net.TCPConn)}
+	if New(wrapped) != net.Conn(wrapped) {
+		t.Error("a connection over a socket was taken for the socket")
+	}
+}
