@@ -1,12 +1,14 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"share/tunnel"
@@ -134,9 +136,16 @@ func tlsOf(nc net.Conn) bool {
 	return ok
 }
 
-// identify reads as much of conn as it takes to know the protocol: a name of
-// ALPN, "h2" for prior knowledge too, empty for HTTP/1.1.
+// identify reads as much of conn as it takes to know the protocol, or what has
+// come: a name of ALPN, "h2" for prior knowledge too, empty for HTTP/1.1.
 func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) (nc net.Conn, first []byte, protocol string, err error) {
+	if config == nil {
+		// The usual visitor has sent a request by now: nothing is waited
+		// for, and the whole of it is read at once.
+		if first = readNow(conn); told(first) {
+			return conn, first, protocolOf(first), nil
+		}
+	}
 	if err := conn.SetDeadline(time.Now().Add(firstTimeout)); err != nil {
 		return nil, nil, "", err
 	}
@@ -164,21 +173,47 @@ func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) 
 	if first, err = readFirst(conn, first); err != nil {
 		return nil, nil, "", err
 	}
-	switch {
-	case tunnel.IsPreface(first):
-		protocol = tunnel.ALPN
-	case string(first) == "PRI *": // RFC 9113 3.4
-		protocol = "h2"
-	}
-	return conn, first, protocol, conn.SetDeadline(time.Time{})
+	return conn, first, protocolOf(first), conn.SetDeadline(time.Time{})
 }
 
-// readFirst reads what tells protocols apart on a plain door. A timeout behind
-// a first byte is no error: an HTTP/1.1 visitor is slow, and will be told.
+// told reports whether first tells the protocol of a plain door.
+func told(first []byte) bool {
+	return len(first) >= tunnel.PeekLen || len(first) > 0 && first[0] != 'S' && first[0] != 'P'
+}
+
+func protocolOf(first []byte) string {
+	switch {
+	case tunnel.IsPreface(first):
+		return tunnel.ALPN
+	case bytes.HasPrefix(first, []byte("PRI *")): // RFC 9113 3.4
+		return "h2"
+	}
+	return ""
+}
+
+// readNow reads what has come, if the connection can tell.
+func readNow(conn net.Conn) []byte {
+	s, ok := conn.(*nbio.Conn)
+	if !ok {
+		return nil
+	}
+	buf := requests.Get().(*[]byte)
+	defer requests.Put(buf)
+	// An error comes again.
+	n, _ := s.ReadNow(*buf)
+	return bytes.Clone((*buf)[:n])
+}
+
+// requests are buffers that hold a usual request.
+var requests = sync.Pool{New: func() any { b := make([]byte, 4<<10); return &b }}
+
+// readFirst reads behind first what tells protocols apart on a plain door. A
+// timeout behind a first byte is no error: an HTTP/1.1 visitor is slow, and
+// will be told.
 func readFirst(conn net.Conn, first []byte) ([]byte, error) {
 	buf := make([]byte, tunnel.PeekLen)
 	n := copy(buf, first)
-	for n < len(buf) && (n == 0 || buf[0] == 'S' || buf[0] == 'P') {
+	for !told(buf[:n]) {
 		k, err := conn.Read(buf[n:])
 		n += k
 		if k == 0 {
@@ -195,6 +230,10 @@ func readFirst(conn net.Conn, first []byte) ([]byte, error) {
 func unread(conn net.Conn, first []byte) net.Conn {
 	if len(first) == 0 {
 		return conn
+	}
+	if s, ok := conn.(*nbio.Conn); ok {
+		s.Unread(first)
+		return s
 	}
 	return &unreadConn{conn, first}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/nbio"
 )
 
 // What a connection to each door is, by its first bytes.
@@ -201,6 +202,58 @@ func TestReadFirst(t *testing.T) {
 		theirs.Close()
 		<-done
 		ours.Close()
+	}
+}
+
+// What has come already is read whole; what tells no protocol is waited for.
+func TestIdentifyAtOnce(t *testing.T) {
+	const ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	hello := "SHR1\x01" + strings.Repeat("x", 100)
+	tests := []struct{ sent, later, first, protocol, rest string }{
+		{ask, "", ask, "", ""},
+		{hello, "", hello, tunnel.ALPN, ""},
+		{"PRI * HTTP/2.0\r\n", "", "PRI * HTTP/2.0\r\n", "h2", ""},
+		{"SHR", "1\x01{}", "SHR1\x01", tunnel.ALPN, "{}"},
+		{"PO", "ST /", "POST ", "", "/"},
+		{"", ask, ask[:1], "", ask[1:]},
+	}
+	ln, err := listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for _, tt := range tests {
+		far, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, ok := nbio.New(near).(*nbio.Conn)
+		if !ok {
+			t.Skip("sockets cannot be tried on this system")
+		}
+		conn.Unread([]byte(tt.sent))
+		go func() { // ended by far's end
+			io.WriteString(far, tt.later)
+			far.(*net.TCPConn).CloseWrite()
+		}()
+		d := Door{Kind: doorHTTP}
+		nc, first, protocol, err := d.identify(t.Context(), nil, conn)
+		// Without a word ahead, more may have come by the time of a look.
+		if tt.sent == "" && err == nil {
+			nc = unread(nc, first[1:])
+			first = first[:1]
+		}
+		if err != nil || string(first) != tt.first || protocol != tt.protocol {
+			t.Errorf("%q: got %q, %q, %v; want %q, %q", tt.sent, first, protocol, err, tt.first, tt.protocol)
+		} else if rest, err := io.ReadAll(nc); err != nil || string(rest) != tt.rest {
+			t.Errorf("%q: %q, %v is left, want %q", tt.sent, rest, err, tt.rest)
+		}
+		near.Close()
+		far.Close()
 	}
 }
 

@@ -60,7 +60,7 @@ func (a *Addresses) Check(cfg *Config) error {
 // Listen listens at all addresses, or at none and returns why.
 func (a *Addresses) Listen() (doors []Door, err error) {
 	for _, door := range a.doors() {
-		ln, err := net.Listen("tcp", door.addr)
+		ln, err := listen(door.addr)
 		if err != nil {
 			for _, d := range doors {
 				d.Close()

@@ -133,7 +133,7 @@ func listenLoopback(port, avoid int) (_ []net.Listener, err error) {
 // listenAll listens at the same port of each host; 0 is one that is free.
 func listenAll(hosts []string, port int) (listeners []net.Listener, err error) {
 	for _, host := range hosts {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		ln, err := listen(net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			closeAll(listeners)
 			return nil, err

@@ -169,7 +169,7 @@ func (c *conn2) describe(s *stream, end bool) {
 	}
 	if c.addedFor != string(r.Authority) {
 		c.addedFor = string(r.Authority)
-		c.added = c.peer.fields([]byte(c.addedFor), s.port)
+		c.added = c.peer.fields(c.addedFor, s.port)
 		c.covered = c.edge.covers(&c.peer, s.name)
 	}
 	r.covered = c.covered

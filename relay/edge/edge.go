@@ -116,7 +116,18 @@ func (e *Edge) Serve(nc, raw net.Conn, first []byte) {
 		return
 	}
 	defer e.remove(c)
+	deepen(c.w)
 	c.serve()
+}
+
+// deepen makes room on the stack for a request's way, at once and while there
+// is little to move: growing by the way takes a tenth of a short connection's
+// time. n is below the room, and keeps that from being optimised away.
+//
+//go:noinline
+func deepen(n int) byte {
+	var room [6 << 10]byte
+	return room[n]
 }
 
 // Serve2 is Serve for an HTTP/2 visitor: over TLS, or with prior knowledge

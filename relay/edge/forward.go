@@ -57,9 +57,18 @@ type peer struct {
 }
 
 func newPeer(addr net.Addr, https bool, trusted []netip.Prefix) peer {
-	p := peer{addr: addr.String(), https: https, proxies: trusted}
+	p := peer{https: https, proxies: trusted}
+	var ap netip.AddrPort
+	if ta, ok := addr.(*net.TCPAddr); ok {
+		ap = ta.AddrPort()
+		ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		p.addr = ap.String()
+	} else {
+		p.addr = addr.String()
+		ap, _ = netip.ParseAddrPort(p.addr) // what is none has no IP
+	}
 	p.ip = p.addr
-	if ap, err := netip.ParseAddrPort(p.addr); err == nil {
+	if ap.IsValid() {
 		ip := ap.Addr().Unmap().WithZone("")
 		p.ip = ip.String()
 		p.trusted = p.trusts(ip)
@@ -87,22 +96,32 @@ func defaultPort(scheme string) string {
 }
 
 // fields returns what is added to a request for host, as it was received.
-func (p *peer) fields(host []byte, port int) tunnel.Header {
-	node := p.ip
-	if strings.Contains(node, ":") {
-		node = `"[` + node + `]"`
+func (p *peer) fields(host string, port int) tunnel.Header {
+	open, end := "", ""
+	if strings.Contains(p.ip, ":") {
+		open, end = `"[`, `]"`
 	}
-	var h tunnel.Header
-	h.Add("X-Forwarded-For", p.ip)
-	h.Add("X-Forwarded-Proto", p.scheme())
-	h.Add("X-Forwarded-Host", string(host))
+	number := defaultPort(p.scheme())
 	if port >= 0 {
-		h.Add("X-Forwarded-Port", strconv.Itoa(port))
-	} else {
-		h.Add("X-Forwarded-Port", defaultPort(p.scheme()))
+		number = strconv.Itoa(port)
 	}
-	h.Add("X-Real-IP", p.ip)
-	h.Add("Forwarded", "for="+node+`;host="`+string(host)+`";proto=`+p.scheme())
+	h := make(tunnel.Header, 0, len(forwarded))
+	b := make([]byte, 0, 160+3*len(p.ip)+2*len(host)) // all of it
+	add := func(name string, value ...string) {
+		start := len(b)
+		b = append(b, name...)
+		middle := len(b)
+		for _, v := range value {
+			b = append(b, v...)
+		}
+		h = append(h, tunnel.Field{Name: b[start:middle:middle], Value: b[middle:len(b):len(b)]})
+	}
+	add("X-Forwarded-For", p.ip)
+	add("X-Forwarded-Proto", p.scheme())
+	add("X-Forwarded-Host", host)
+	add("X-Forwarded-Port", number)
+	add("X-Real-IP", p.ip)
+	add("Forwarded", "for=", open, p.ip, end, `;host="`, host, `";proto=`, p.scheme())
 	return h
 }
 

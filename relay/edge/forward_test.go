@@ -100,7 +100,7 @@ func TestForwardedFields(t *testing.T) {
 		addr := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(tt.peer))
 		p := newPeer(addr, tt.https, trusted)
 		sent := fieldsOf(tt.sent)
-		got := text(p.add(p.strip(sent), p.fields([]byte("x.test"), tt.port)))
+		got := text(p.add(p.strip(sent), p.fields("x.test", tt.port)))
 		if got != tt.want {
 			t.Errorf("%s:\n got %q\nwant %q", tt.name, got, tt.want)
 		}

@@ -152,7 +152,7 @@ func FuzzForward(f *testing.F) {
 			return
 		}
 		forwarded := p.strip(r.Forward(nil))
-		added := p.add(nil, p.fields(r.Host, r.Port))
+		added := p.add(nil, p.fields(string(r.Host), r.Port))
 		got := make(http.Header)
 		for _, f := range forwarded {
 			if !http1.ValidName(f.Name) || !http1.ValidValue(f.Value) {

@@ -102,13 +102,13 @@ func (c *conn) describe(r *request) {
 	r.accept = h.Fields.Get("accept")
 	if c.addedFor != string(h.Host) {
 		c.addedFor = string(h.Host)
-		c.added = c.peer.fields(h.Host, h.Port)
+		c.added = c.peer.fields(c.addedFor, h.Port)
 		c.covered = c.edge.covers(&c.peer, h.Name)
 	}
 	r.covered = c.covered
-	c.fields = c.peer.strip(h.Forward(c.fields[:0]))
+	c.fields = slices.Grow(c.fields[:0], len(h.Fields)+len(c.added)+1) // Via is one more
+	c.fields = c.peer.strip(h.Forward(c.fields))
 	c.fields = c.peer.add(c.fields, c.added)
-	c.fields = slices.Grow(c.fields, 1) // for Via
 	r.Header = c.fields
 }
 

@@ -34,11 +34,17 @@ type Request struct {
 	buf      []byte // what had to be made anew
 }
 
+// usualFields is room for what most programs send.
+const usualFields = 8
+
 // Parse reads a whole head, as RequestHead delimits it. It keeps nothing of an
 // earlier one. The error, if any, is a *tunnel.Failure of cause RequestBad,
 // RequestTargetTooLong, RequestHeadTooLarge, RequestNotImplemented or
 // RequestVersion; r is then of no use but to be parsed into again.
 func (r *Request) Parse(head []byte) error {
+	if r.Fields == nil {
+		r.Fields = make(tunnel.Header, 0, usualFields)
+	}
 	r.options.reset()
 	*r = Request{Fields: r.Fields[:0], Port: -1, options: r.options, buf: r.buf[:0]}
 	if len(head) > MaxHead {

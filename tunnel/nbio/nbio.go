@@ -31,6 +31,7 @@ type half struct {
 	try func(fd uintptr) bool
 	p   []byte // guarded by mu, as is all below
 	q   []byte // what a Write sends behind p
+	old []byte // what a Read returns first
 	n   int
 	err error
 	now bool // the attempt does not wait
@@ -74,10 +75,25 @@ func (c *Conn) receive(p []byte, now bool) (int, error) {
 	h := &c.read
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.old) > 0 {
+		n := copy(p, h.old)
+		if h.old = h.old[n:]; len(h.old) == 0 {
+			h.old = nil
+		}
+		return n, nil
+	}
 	h.p, h.n, h.err, h.now = p, 0, nil, now
 	err := c.raw.Read(h.try)
 	h.p = nil
 	return h.n, c.outcome("read", err, h.err)
+}
+
+// Unread gives p back, which was read to look at it: reads return it first. It
+// keeps p.
+func (c *Conn) Unread(p []byte) {
+	c.read.mu.Lock()
+	defer c.read.mu.Unlock()
+	c.read.old = p
 }
 
 // tryRead reads once, and reports whether there is nothing to wait for.

@@ -200,3 +200,24 @@ func TestNewOfWrapped(t *testing.T) {
 		t.Error("a connection over a socket was taken for the socket")
 	}
 }
+
+func TestUnread(t *testing.T) {
+	c, far := pair(t)
+	c.Unread([]byte("abc"))
+	far.Write([]byte("def"))
+	var got []byte
+	for b := make([]byte, 2); len(got) < 6; {
+		n, err := c.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, b[:n]...)
+	}
+	if string(got) != "abcdef" {
+		t.Errorf("read %q, want what was given back first", got)
+	}
+	c.Unread([]byte("x"))
+	if n, err := c.ReadNow(make([]byte, 8)); n != 1 || err != nil {
+		t.Errorf("ReadNow: %d, %v; want the byte that was given back", n, err)
+	}
+}
