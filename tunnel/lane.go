@@ -75,6 +75,7 @@ func (silent) Println(...any)        {}
 func newLane(s *Session, conn net.Conn) (*lane, error) {
 	l := &lane{session: s, link: newLink(conn), exchanges: make(map[uint32]*Exchange)}
 	l.link.ending, l.link.arrived = l.wake, l.held
+	l.link.guard.single = !s.agent
 	start := yamux.Server
 	if s.agent {
 		start = yamux.Client
@@ -96,18 +97,22 @@ func (l *lane) run() error {
 		l.heart = time.AfterFunc(pingAfter, l.beat)
 	}
 	l.mu.Unlock()
-	accept := l.refuse
+	var accepted chan error
 	if l.session.agent {
-		accept = l.accept
-	}
-	accepted := make(chan error, 1)
-	if !l.spawn(func() { accepted <- accept() }) {
-		accepted <- ErrClosed
+		accepted = make(chan error, 1)
+		if !l.spawn(func() { accepted <- l.accept() }) {
+			accepted <- ErrClosed
+		}
 	}
 	// Before the lane ends all that came is heard: a RESET says why.
 	err := l.control.receive()
-	if l.mux.IsClosed() {
+	switch {
+	case !l.mux.IsClosed():
+	case accepted != nil:
 		err = <-accepted
+	default: // an agent opens no second stream
+		_, closed := l.mux.AcceptStream()
+		err = l.linkError(closed)
 	}
 	l.close(err)
 	l.wg.Wait()

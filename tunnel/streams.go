@@ -33,7 +33,6 @@ const (
 
 // Why a lane ended whose peer does not keep to its streams.
 var (
-	errOpened  = errors.New("agent opened a stream")
 	errStreams = errors.New("peer opens too many streams")
 	errUnended = errors.New("peer does not end streams that were given up")
 )
@@ -61,16 +60,6 @@ func (l *lane) accept() error {
 			l.finish(x)
 		})
 	}
-}
-
-// refuse ends the lane of an agent that opens a second stream. It returns why
-// the multiplexer has closed.
-func (l *lane) refuse() error {
-	if _, err := l.mux.AcceptStream(); err != nil {
-		return l.linkError(err)
-	}
-	l.close(errOpened)
-	return errOpened
 }
 
 // open returns an idle exchange, or one on a new stream. It ends with ctx.
