@@ -220,7 +220,9 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 	// larger stack than an idle lane should keep.
 	done := make(chan error)
 	go func() { done <- c.rare(typ, ignorable, payload) }()
-	return <-done
+	err := <-done
+	c.stream.Shrink() // nor its bytes
+	return err
 }
 
 // rare is frame for those whose payload is JSON, or that are unknown.

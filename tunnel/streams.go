@@ -78,7 +78,7 @@ func (l *lane) open(ctx context.Context) (*Exchange, error) {
 	if ended {
 		return nil, &Failure{Cause: LinkLost, NotProcessed: true, Detail: l.cause().Error()}
 	}
-	// Opening blocks while acceptBacklog streams are not yet accepted, and
+	// Opening blocks while openBacklog streams are not yet accepted, and
 	// then does not end with ctx.
 	if l.opening.Add(1) > maxLive {
 		l.opening.Add(-1)
