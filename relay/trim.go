@@ -27,7 +27,7 @@ const (
 	// What is worth a collection: spareBytes, and a sparePart of the live
 	// heap, so that its cost stays in proportion.
 	spareBytes = 4 << 20
-	sparePart  = 8
+	sparePart  = 16
 )
 
 // trim gives memory back whenever the relay is calm, until ctx ends.

@@ -69,6 +69,8 @@ type link struct {
 	unread  []byte  // the part of readBuf not yet handed out
 	more    bool    // the last read filled its buffer
 
+	flusher func() // flush, as a value that a go statement need not make
+
 	mu       sync.Mutex
 	pending  *[]byte   // guarded by mu; nil while nothing waits
 	awaited  int       // guarded by mu; bytes of a body whose header is pending
@@ -88,7 +90,7 @@ func newLink(conn net.Conn) *link {
 	}
 	l.socket, _ = conn.(*nbio.Conn)
 	l.chunk.Store(minChunk)
-	l.room.L = &l.mu
+	l.room.L, l.flusher = &l.mu, l.flush
 	l.heard.Store(time.Now().UnixNano())
 	limitUnsent(conn)
 	return l
@@ -122,7 +124,7 @@ func (l *link) Write(p []byte) (int, error) {
 	}
 	if l.awaited == 0 && !l.flushing {
 		l.flushing = true
-		go l.flush() // Close waits for it
+		go l.flusher() // Close waits for it
 	}
 	l.mu.Unlock()
 	return len(p), nil
@@ -142,18 +144,22 @@ func (l *link) gather(p []byte) {
 	*l.pending = append(*l.pending, p...)
 }
 
-// flush is the flusher, which sends what Write gathered and ends when nothing
-// is left: an idle link has none. It yields once before it takes a batch, so
-// that whoever is ready to write joins it.
+// flush is the flusher, which sends what Write gathered and ends when there is
+// no more: an idle link has none. It yields before it takes a batch, so that
+// whoever is ready to write joins it, and before it ends.
 func (l *link) flush() {
-	runtime.Gosched()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.err == nil && !l.writing && l.pending != nil && l.awaited == 0 {
-		l.send(nil)
+	for more := true; more; {
+		runtime.Gosched()
+		l.mu.Lock()
+		more = l.err == nil && !l.writing && l.pending != nil && l.awaited == 0
+		if more {
+			l.send(nil)
+		} else {
+			l.flushing = false
+			l.room.Broadcast()
+		}
+		l.mu.Unlock()
 	}
-	l.flushing = false
-	l.room.Broadcast()
 }
 
 // send sends what is pending and then p. mu is held, but not while it writes.
