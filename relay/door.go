@@ -121,7 +121,11 @@ func (r *Relay) admit(ctx context.Context, d Door, config *tls.Config, conn net.
 		r.log.Debug("connection dropped", "door", d.Kind, "client", conn.RemoteAddr().String(), "error", err.Error())
 		conn.Close()
 	case protocol == tunnel.ALPN && !r.cfg.Sole:
-		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
+		if s := r.meetAgent(ctx, unread(nc, first), tlsOf(nc)); s != nil {
+			// A session may last for months: not on the stack that the
+			// handshake has made large.
+			r.wg.Go(func() { r.converse(ctx, s) })
+		}
 	case d.AgentsOnly:
 		conn.Close()
 	case protocol == "h2":

@@ -95,6 +95,7 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 			}
 		})
 	}
+	r.wg.Go(func() { trim(sessions) })
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	for serving := true; serving; {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"share/relay/route"
@@ -23,6 +24,7 @@ type session struct {
 	*tunnel.Session
 	account string
 	tunnels []*route.Tunnel // owned by Relay.converse
+	waiting atomic.Int64    // messages that are not yet answered
 	evicted sync.Once
 }
 
@@ -31,15 +33,18 @@ type session struct {
 func (r *Relay) Attach(ctx context.Context, conn net.Conn) {
 	select {
 	case <-r.ready:
-		r.serveAgent(ctx, conn, true)
+		if s := r.meetAgent(ctx, conn, true); s != nil {
+			r.converse(ctx, s)
+		}
 	case <-ctx.Done():
 		conn.Close()
 	}
 }
 
-// serveAgent serves a connection that begins with a preface; it owns conn.
-// secret says that nobody else can read along.
-func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
+// meetAgent takes a connection that begins with a preface; it owns conn. It
+// returns the session that is due to converse, nil if there is none: a lane
+// and a look are served here. secret says that nobody else can read along.
+func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *session {
 	greeting := conn
 	stop := context.AfterFunc(ctx, func() { greeting.Close() })
 	defer stop()
@@ -53,7 +58,7 @@ func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
 	}
 	if err != nil {
 		r.reject(conn, err)
-		return
+		return nil
 	}
 	welcome := &tunnel.Welcome{Relay: r.id, Account: account}
 	switch hello.Kind {
@@ -69,10 +74,11 @@ func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
 		stop() // the session ends with ctx by itself, and says why
 		if err != nil {
 			r.log.Info("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
-			return
+			return nil
 		}
-		r.converse(ctx, &session{Session: s, account: account})
+		return r.register(&session{Session: s, account: account})
 	}
+	return nil
 }
 
 // authorise checks an agent's token and returns its account.
@@ -140,14 +146,13 @@ func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
 // converse serves a session until it ends.
 func (r *Relay) converse(ctx context.Context, s *session) {
 	client := s.Addr()
-	if !r.register(s) {
-		s.Close()
-		return
-	}
-	r.log.Info("agent connected", "account", s.account, "client", client)
 	talk, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { r.listen(talk, s, &wg) })
+	s.Notify(func() {
+		if s.waiting.Add(1) == 1 {
+			wg.Go(func() { r.answer(talk, s, &wg) })
+		}
+	})
 	err := s.Serve(ctx, nil)
 	stop()
 	wg.Wait()
@@ -165,19 +170,26 @@ func (r *Relay) release(s *session) {
 	}
 }
 
-func (r *Relay) register(s *session) bool {
+// register makes a session known, and returns nil if none is taken any more.
+func (r *Relay) register(s *session) *session {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.draining {
-		return false
+	draining := r.draining
+	if !draining {
+		r.sessions[s.Welcome.Session] = s
 	}
-	r.sessions[s.Welcome.Session] = s
-	return true
+	r.mu.Unlock()
+	if draining {
+		s.Close()
+		return nil
+	}
+	r.log.Info("agent connected", "account", s.account, "client", s.Addr())
+	return s
 }
 
-// listen answers an agent's messages until the session or ctx ends.
-func (r *Relay) listen(ctx context.Context, s *session, wg *sync.WaitGroup) {
-	for {
+// answer answers an agent's messages until none is waiting, or the session or
+// ctx ends.
+func (r *Relay) answer(ctx context.Context, s *session, wg *sync.WaitGroup) {
+	for more := true; more; more = s.waiting.Add(-1) > 0 {
 		m, err := s.Receive(ctx)
 		if err != nil {
 			return

@@ -214,6 +214,17 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 		c.lane.credit(k)
 		return nil
 	}
+	// In a goroutine of its own, as a message is rare and decoding it takes a
+	// larger stack than an idle lane should keep.
+	done := make(chan error)
+	go func() { done <- c.rare(typ, ignorable, payload) }()
+	err := <-done
+	c.stream.Shrink() // nor its bytes
+	return err
+}
+
+// rare is frame for those whose payload is JSON, or that are unknown.
+func (c *control) rare(typ byte, ignorable bool, payload []byte) error {
 	m, err := decodeMessage(typ, payload)
 	if refusal, ok := errors.AsType[*BindError](err); ok {
 		return c.message(refusal)

@@ -111,9 +111,9 @@
 //
 // # Heartbeat and drain
 //
-// Any byte received is a sign of life. After ten seconds without one an end
-// sends PING, after 25 it closes the lane. A lane dies alone; the session ends
-// with the last.
+// Any byte received is a sign of life. After ten seconds without one an agent
+// sends PING, after twelve the relay; after 25 an end closes the lane. A lane
+// dies alone; the session ends with the last.
 //
 // DRAIN says that the sender opens, or takes, nothing new. An agent that drains
 // answers each REQ with ERROR, draining, not_processed. The relay closes the

@@ -318,7 +318,7 @@ func muxAgent(t testing.TB) (*yamux.Session, *Session) {
 	if _, err := readWelcome(a); err != nil {
 		t.Fatal(err)
 	}
-	mux, err := yamux.Client(a, muxConfig())
+	mux, err := yamux.Client(a, muxConfig(acceptBacklog))
 	if err != nil {
 		t.Fatal(err)
 	}

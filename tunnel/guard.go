@@ -13,8 +13,11 @@ const (
 	muxData         = 0
 	muxWindowUpdate = 1
 	muxPing         = 2
+
+	muxSYN = 1 // a flag: the frame opens a stream
 )
 
+func muxFlags(h []byte) uint16  { return binary.BigEndian.Uint16(h[2:]) }
 func muxLength(h []byte) uint32 { return binary.BigEndian.Uint32(h[8:]) }
 
 const (
@@ -29,13 +32,18 @@ var (
 	errMux   = errors.New("peer sent a multiplexer frame that share does not use")
 	errPing  = errors.New("peer sent a multiplexer ping")
 	errFlood = errors.New("peer floods the link with control frames")
+
+	errOpened = errors.New("agent opened a stream")
 )
 
 // A guard follows the frames of a multiplexer as they arrive and refuses what
 // would cost this side without bound: pings, which the multiplexer answers
 // with a goroutine each, and floods of frames that carry nothing. Frames that
-// no end sends are refused as well.
+// no end sends are refused as well, and so is an agent's second stream.
 type guard struct {
+	single bool // the peer opens one stream: it is an agent
+	opened bool // and has
+
 	head   [muxHeaderLen]byte
 	have   int    // bytes of head seen
 	skip   uint32 // bytes of body to come
@@ -81,17 +89,24 @@ func (g *guard) frame(now int64) error {
 		return errMux
 	}
 	switch g.head[1] {
-	case muxData:
+	case muxData, muxWindowUpdate:
+	case muxPing:
+		return errPing
+	default:
+		return errMux
+	}
+	if g.single && muxFlags(g.head[:])&muxSYN != 0 {
+		if g.opened {
+			return errOpened
+		}
+		g.opened = true
+	}
+	if g.head[1] == muxData {
 		if g.skip = muxLength(g.head[:]); g.skip > 0 {
 			g.body = g.skip
 			g.bodies += int64(g.skip)
 			return nil
 		}
-	case muxWindowUpdate:
-	case muxPing:
-		return errPing
-	default:
-		return errMux
 	}
 	if g.tokens == 0 {
 		g.refill(now)

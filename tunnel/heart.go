@@ -7,10 +7,12 @@ import (
 )
 
 // The heartbeat: a silent peer is asked after pingAfter and given up after
-// deadAfter. Any byte received is life.
+// deadAfter. Any byte received is life, so when agents ask first the relay,
+// which has many of them, need not.
 const (
-	pingAfter = 10 * time.Second
-	deadAfter = 25 * time.Second
+	pingAfter      = 10 * time.Second
+	relayPingAfter = 12 * time.Second
+	deadAfter      = 25 * time.Second
 )
 
 // Why a lane ended whose peer has stopped to do its part for deadAfter.
@@ -42,8 +44,12 @@ func (l *lane) beat() {
 		}
 		next = min(next, deadAfter-s.age)
 	}
-	if silence < pingAfter {
-		next = min(next, pingAfter-silence)
+	after := pingAfter
+	if !l.session.agent {
+		after = relayPingAfter
+	}
+	if silence < after {
+		next = min(next, after-silence)
 	}
 	l.mu.Lock()
 	if !l.ended {
@@ -51,7 +57,7 @@ func (l *lane) beat() {
 	}
 	l.mu.Unlock()
 	l.prune(now)
-	if silence >= pingAfter {
+	if silence >= after {
 		l.control.ping(nil)
 	}
 }

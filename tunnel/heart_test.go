@@ -135,7 +135,7 @@ func TestPeerThatNeverReadsIsFound(t *testing.T) {
 func TestPeerThatAcceptsNothingIsFound(t *testing.T) {
 	p, relay, ended := rawAgent(t, connPair)
 	p.drain()
-	for range acceptBacklog {
+	for range openBacklog {
 		x, err := relay.Open(context.Background())
 		if err != nil {
 			t.Fatal(err)

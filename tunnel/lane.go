@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	// acceptBacklog bounds the streams that wait to be accepted; the
-	// multiplexer's opener blocks at the same number.
+	// acceptBacklog bounds the streams that wait to be accepted; openBacklog
+	// those that are opened and wait for that, which therefore is no larger.
+	// An idle lane holds a pointer for each of its own.
 	acceptBacklog = 256
+	openBacklog   = 64
 )
 
 // ErrClosed is why a session ended that this side closed.
@@ -53,9 +55,9 @@ type lane struct {
 
 // muxConfig leaves to the multiplexer only what it does well: its timeouts
 // close whole sessions or corrupt windows, its pings queue behind bulk data.
-func muxConfig() *yamux.Config {
+func muxConfig(backlog int) *yamux.Config {
 	return &yamux.Config{
-		AcceptBacklog:          acceptBacklog,
+		AcceptBacklog:          backlog,
 		KeepAliveInterval:      time.Hour, // must not be zero; keep-alive is off
 		ConnectionWriteTimeout: time.Hour,
 		MaxStreamWindowSize:    muxWindow,
@@ -75,11 +77,12 @@ func (silent) Println(...any)        {}
 func newLane(s *Session, conn net.Conn) (*lane, error) {
 	l := &lane{session: s, link: newLink(conn), exchanges: make(map[uint32]*Exchange)}
 	l.link.ending, l.link.arrived = l.wake, l.held
-	start := yamux.Server
+	l.link.guard.single = !s.agent
+	start, backlog := yamux.Server, openBacklog
 	if s.agent {
-		start = yamux.Client
+		start, backlog = yamux.Client, acceptBacklog
 	}
-	mux, err := start(l.link, muxConfig())
+	mux, err := start(l.link, muxConfig(backlog))
 	if err != nil {
 		l.link.Close()
 		return nil, fmt.Errorf("start multiplexer: %w", err)
@@ -96,18 +99,22 @@ func (l *lane) run() error {
 		l.heart = time.AfterFunc(pingAfter, l.beat)
 	}
 	l.mu.Unlock()
-	accept := l.refuse
+	var accepted chan error
 	if l.session.agent {
-		accept = l.accept
-	}
-	accepted := make(chan error, 1)
-	if !l.spawn(func() { accepted <- accept() }) {
-		accepted <- ErrClosed
+		accepted = make(chan error, 1)
+		if !l.spawn(func() { accepted <- l.accept() }) {
+			accepted <- ErrClosed
+		}
 	}
 	// Before the lane ends all that came is heard: a RESET says why.
 	err := l.control.receive()
-	if l.mux.IsClosed() {
+	switch {
+	case !l.mux.IsClosed():
+	case accepted != nil:
 		err = <-accepted
+	default: // an agent opens no second stream
+		_, closed := l.mux.AcceptStream()
+		err = l.linkError(closed)
 	}
 	l.close(err)
 	l.wg.Wait()

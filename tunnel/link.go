@@ -15,7 +15,11 @@ const (
 	// linkBatch is how many bytes wait for the flusher before Write blocks.
 	linkBatch = 32 << 10
 
-	// linkBuffer is the size of a buffer: a batch that a last frame
+	// firstBuffer is the size of the buffer that a batch begins in: room for
+	// what an idle link has to say, since many may have to at once.
+	firstBuffer = 2 << 10
+
+	// linkBuffer is the size of a full batch's buffer, which a last frame
 	// overshoots. While frames are larger so is the buffer.
 	linkBuffer = linkBatch + minChunk + muxHeaderLen
 	bulkBuffer = linkBatch + maxChunk + muxHeaderLen
@@ -34,6 +38,7 @@ const (
 )
 
 var (
+	firstBuffers = sync.Pool{New: func() any { b := make([]byte, 0, firstBuffer); return &b }}
 	linkBuffers  = sync.Pool{New: func() any { b := make([]byte, 0, linkBuffer); return &b }}
 	bulkBuffers  = sync.Pool{New: func() any { b := make([]byte, 0, bulkBuffer); return &b }}
 	aheadBuffers = sync.Pool{New: func() any { b := make([]byte, readAhead); return &b }}
@@ -64,34 +69,30 @@ type link struct {
 	unread  []byte  // the part of readBuf not yet handed out
 	more    bool    // the last read filled its buffer
 
+	flusher func() // flush, as a value that a go statement need not make
+
 	mu       sync.Mutex
-	pending  *[]byte    // guarded by mu; nil while nothing waits
-	awaited  int        // guarded by mu; bytes of a body whose header is pending
-	writing  bool       // guarded by mu; the flusher is in conn.Write
-	err      error      // guarded by mu; sticky
-	room     *sync.Cond // pending was taken, or err set
-	wake     chan struct{}
-	stopped  chan struct{} // closed when the flusher has ended
+	pending  *[]byte   // guarded by mu; nil while nothing waits
+	awaited  int       // guarded by mu; bytes of a body whose header is pending
+	flushing bool      // guarded by mu; a flusher lives
+	writing  bool      // guarded by mu; conn.Write is under way
+	err      error     // guarded by mu; sticky
+	room     sync.Cond // pending was taken, err set, or the flusher has ended
 	closed   sync.Once
 	closeErr error
 }
 
 // newLink returns a link over conn, which it owns: Close closes it.
 func newLink(conn net.Conn) *link {
-	l := &link{
-		Conn:    conn,
-		wake:    make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-	}
+	l := &link{Conn: conn}
 	if g, ok := conn.(*greeting); ok {
 		conn = g.Conn
 	}
 	l.socket, _ = conn.(*nbio.Conn)
 	l.chunk.Store(minChunk)
-	l.room = sync.NewCond(&l.mu)
+	l.room.L, l.flusher = &l.mu, l.flush
 	l.heard.Store(time.Now().UnixNano())
 	limitUnsent(conn)
-	go l.flusher() // ended by Close
 	return l
 }
 
@@ -118,45 +119,49 @@ func (l *link) Write(p []byte) (int, error) {
 		l.send(p)
 		return len(p), l.err
 	}
-	if l.pending == nil {
-		l.pending = l.buffer().Get().(*[]byte)
-	}
-	*l.pending = append(*l.pending, p...)
+	l.gather(p)
 	if l.awaited > 0 {
 		l.awaited -= min(len(p), l.awaited)
 	} else if len(p) == muxHeaderLen && p[1] == muxData {
 		l.awaited = int(muxLength(p))
 	}
-	whole := l.awaited == 0
-	l.mu.Unlock()
-	if whole {
-		l.signal()
+	if l.awaited == 0 && !l.flushing {
+		l.flushing = true
+		go l.flusher() // Close waits for it
 	}
+	l.mu.Unlock()
 	return len(p), nil
 }
 
-func (l *link) signal() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
+// gather appends p to what is pending. mu is held.
+func (l *link) gather(p []byte) {
+	if l.pending == nil {
+		l.pending = firstBuffers.Get().(*[]byte)
 	}
+	if cap(*l.pending) == firstBuffer && len(*l.pending)+len(p) > firstBuffer {
+		first := l.pending
+		l.pending = l.buffer().Get().(*[]byte)
+		*l.pending = append(*l.pending, *first...)
+		recycle(first)
+	}
+	*l.pending = append(*l.pending, p...)
 }
 
-// flusher sends what Write gathered. It yields once before it takes a batch, so
-// that whoever is ready to write joins it.
-func (l *link) flusher() {
-	defer close(l.stopped)
-	for range l.wake {
+// flush is the flusher, which sends what Write gathered and ends when there is
+// no more: an idle link has none. It yields before it takes a batch, so that
+// whoever is ready to write joins it, and before it ends.
+func (l *link) flush() {
+	for more := true; more; {
 		runtime.Gosched()
 		l.mu.Lock()
-		for l.err == nil && !l.writing && l.pending != nil && l.awaited == 0 {
+		more = l.err == nil && !l.writing && l.pending != nil && l.awaited == 0
+		if more {
 			l.send(nil)
+		} else {
+			l.flushing = false
+			l.room.Broadcast()
 		}
-		err := l.err
 		l.mu.Unlock()
-		if err != nil {
-			return
-		}
 	}
 }
 
@@ -178,13 +183,7 @@ func (l *link) send(p []byte) {
 	}
 	l.sending.Store(0)
 	l.adapt(len(*batch)+len(p), time.Since(began))
-	*batch = (*batch)[:0]
-	switch cap(*batch) {
-	case linkBuffer:
-		linkBuffers.Put(batch)
-	case bulkBuffer:
-		bulkBuffers.Put(batch)
-	}
+	recycle(batch)
 
 	l.mu.Lock()
 	l.writing = false
@@ -194,7 +193,20 @@ func (l *link) send(p []byte) {
 	l.room.Broadcast()
 }
 
-// buffer is where a batch's buffer comes from.
+// recycle gives a batch's buffer back to its pool.
+func recycle(batch *[]byte) {
+	*batch = (*batch)[:0]
+	switch cap(*batch) {
+	case firstBuffer:
+		firstBuffers.Put(batch)
+	case linkBuffer:
+		linkBuffers.Put(batch)
+	case bulkBuffer:
+		bulkBuffers.Put(batch)
+	}
+}
+
+// buffer is where the buffer of a batch comes from that has outgrown its first.
 func (l *link) buffer() *sync.Pool {
 	if l.chunk.Load() > minChunk {
 		return &bulkBuffers
@@ -216,7 +228,6 @@ func (l *link) adapt(n int, took time.Duration) {
 // Flush returns when all that was written has been handed to the connection,
 // or with the error that keeps it from being.
 func (l *link) Flush() error {
-	l.signal()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.err == nil && (l.pending != nil || l.writing) {
@@ -293,7 +304,6 @@ func (l *link) fail(err error) {
 	}
 	l.mu.Unlock()
 	l.room.Broadcast()
-	l.signal()
 }
 
 // cause is why the link failed, or nil.
@@ -313,6 +323,10 @@ func (l *link) Close() error {
 		l.fail(errLinkClosed)
 		l.closeErr = l.Conn.Close()
 	})
-	<-l.stopped
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.flushing {
+		l.room.Wait()
+	}
 	return l.closeErr
 }

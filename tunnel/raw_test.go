@@ -15,9 +15,8 @@ import (
 // patience bounds what a test waits for; only a fault lasts that long.
 const patience = 20 * time.Second
 
-// Flags of the multiplexer's frames.
+// More flags of the multiplexer's frames.
 const (
-	muxSYN = 1
 	muxACK = 2
 	muxFIN = 4
 	muxRST = 8

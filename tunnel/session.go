@@ -29,6 +29,7 @@ type Session struct {
 
 	agent    bool
 	handler  func(*Exchange) // set by Serve, before its lanes run
+	notify   func()          // if not nil, called for each message in inbox
 	inbox    chan Message
 	crowded  chan struct{} // see Crowded; holds one
 	live     atomic.Int64
@@ -187,6 +188,12 @@ func (s *Session) Send(m Message) error {
 	return l.control.message(m)
 }
 
+// Notify makes fn be called for each message of the peer, once Receive has it
+// at hand, so that nobody need wait there: a session is idle most of the time.
+// fn must not block. Notify goes before Serve, behind whose end there are no
+// calls.
+func (s *Session) Notify(fn func()) { s.notify = fn }
+
 // Receive returns the peer's next message. It ends with ctx and the session.
 func (s *Session) Receive(ctx context.Context) (Message, error) {
 	select {
@@ -213,17 +220,19 @@ func (s *Session) Receive(ctx context.Context) (Message, error) {
 func (s *Session) deliver(l *lane, m Message) error {
 	select {
 	case s.inbox <- m: // also if the lane has ended
-		return nil
 	default:
+		select {
+		case s.inbox <- m:
+		case <-l.mux.CloseChan():
+			return l.cause()
+		case <-time.After(deadAfter):
+			return errors.New("messages are not taken")
+		}
 	}
-	select {
-	case s.inbox <- m:
-		return nil
-	case <-l.mux.CloseChan():
-		return l.cause()
-	case <-time.After(deadAfter):
-		return errors.New("messages are not taken")
+	if s.notify != nil {
+		s.notify()
 	}
+	return nil
 }
 
 // Ping returns when the peer has shown that it lives.

@@ -34,7 +34,6 @@ const (
 
 // Why a lane ended whose peer does not keep to its streams.
 var (
-	errOpened  = errors.New("agent opened a stream")
 	errStreams = errors.New("peer opens too many streams")
 	errUnended = errors.New("peer does not end streams that were given up")
 )
@@ -64,16 +63,6 @@ func (l *lane) accept() error {
 	}
 }
 
-// refuse ends the lane of an agent that opens a second stream. It returns why
-// the multiplexer has closed.
-func (l *lane) refuse() error {
-	if _, err := l.mux.AcceptStream(); err != nil {
-		return l.linkError(err)
-	}
-	l.close(errOpened)
-	return errOpened
-}
-
 // open returns an idle exchange, or one on a new stream. It ends with ctx.
 func (l *lane) open(ctx context.Context) (*Exchange, error) {
 	l.mu.Lock()
@@ -90,7 +79,7 @@ func (l *lane) open(ctx context.Context) (*Exchange, error) {
 	if ended {
 		return nil, &Failure{Cause: LinkLost, NotProcessed: true, Detail: l.cause().Error()}
 	}
-	// Opening blocks while acceptBacklog streams are not yet accepted, and
+	// Opening blocks while openBacklog streams are not yet accepted, and
 	// then does not end with ctx.
 	if l.opening.Add(1) > maxLive {
 		l.opening.Add(-1)

@@ -19,7 +19,7 @@ import (
 // when a late FIN meets it, one when a peer is slow to accept, one leaves a
 // frame queued and the peer's window wrong, and pings wait behind bulk data.
 func TestMultiplexerTimesNothing(t *testing.T) {
-	c := muxConfig()
+	c := muxConfig(acceptBacklog)
 	if c.EnableKeepAlive {
 		t.Error("keep-alive is on")
 	}
@@ -201,7 +201,7 @@ func TestStrayFramesAreSilent(t *testing.T) {
 	log.SetOutput(&out)
 	defer log.SetOutput(log.Default().Writer())
 	p, relay, _ := rawAgent(t, connPair)
-	if _, ok := muxConfig().Logger.(silent); !ok || muxConfig().LogOutput != nil {
+	if _, ok := muxConfig(acceptBacklog).Logger.(silent); !ok || muxConfig(acceptBacklog).LogOutput != nil {
 		t.Error("the multiplexer has a log")
 	}
 	for i := range uint32(1000) {

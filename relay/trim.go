@@ -1,0 +1,82 @@
+package relay
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// A relay spends most of its life holding agents that nobody visits. When many
+// have just connected, or a load has ended, the heap is full of garbage, which
+// stays until as much again was allocated, and then is kept for the next load:
+// twice what the agents need. So a relay that has calmed down gives it back.
+const (
+	// trimEvery is how often memory is looked at.
+	trimEvery = 500 * time.Millisecond
+
+	// A relay is calm that has allocated no more than calmBytes, and a
+	// calmPart of its live heap for the heartbeats, since the last look.
+	calmBytes = 256 << 10
+	calmPart  = 64
+
+	// gcPercent is GOGC, unless the environment says otherwise. A relay
+	// allocates little, and its sessions are much: collections are rare.
+	gcPercent = 50
+
+	// What is worth a collection: spareBytes, and a sparePart of the live
+	// heap, so that its cost stays in proportion.
+	spareBytes = 4 << 20
+	sparePart  = 16
+)
+
+// trim gives memory back whenever the relay is calm, until ctx ends.
+func trim(ctx context.Context) {
+	if set := debug.SetGCPercent(gcPercent); set != 100 {
+		debug.SetGCPercent(set)
+	}
+	ticker := time.NewTicker(trimEvery)
+	defer ticker.Stop()
+	m := newMemory()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if m.look() {
+			debug.FreeOSMemory()
+		}
+	}
+}
+
+// A memory is what the runtime says of the heap, in bytes.
+type memory struct {
+	samples []metrics.Sample
+	total   uint64 // allocated by the last look, ever
+}
+
+func newMemory() *memory {
+	return &memory{samples: []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}}
+}
+
+// look reports whether memory is to be given back.
+func (m *memory) look() bool {
+	metrics.Read(m.samples)
+	total, live := m.samples[0].Value.Uint64(), m.samples[1].Value.Uint64()
+	held := m.samples[2].Value.Uint64() + m.samples[3].Value.Uint64()
+	allocated := total - m.total
+	m.total = total
+	return trimDue(allocated, live, held)
+}
+
+// trimDue decides for a relay that has allocated so much since the last look:
+// of the bytes that its heap holds so many were live at the last collection.
+func trimDue(allocated, live, held uint64) bool {
+	return allocated <= calmBytes+live/calmPart && held > live+live/sparePart+spareBytes
+}
