@@ -164,12 +164,13 @@ func TestNothingBeforeWelcome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pings := bytes.Repeat(muxFrame(muxPing, muxSYN, 0, 0), 1000)
 	flooded := make(chan bool)
 	go func() {
 		defer close(flooded)
 		a.Write(hello)
 		for range 1000 {
-			if _, err := a.Write(bytes.Repeat(muxFrame(muxPing, muxSYN, 0, 0), 1000)); err != nil {
+			if _, err := a.Write(pings); err != nil {
 				return
 			}
 		}
