@@ -57,8 +57,12 @@ func (c *conn2) finish() {
 	c.stopReads()
 }
 
-// stopReads makes the read under way, and later ones, return; mu is held.
+// stopReads makes the read under way, and later ones, return; mu is held. Once
+// the connection has ended, linger says how long it reads.
 func (c *conn2) stopReads() {
+	if c.over {
+		return
+	}
 	// A connection that takes no deadline is broken: reads return anyway.
 	_ = c.nc.SetReadDeadline(past)
 }

@@ -346,3 +346,24 @@ func TestDrainWhileHeadIsRead2(t *testing.T) {
 		t.Errorf("%d requests are under way, want none", c.running)
 	}
 }
+
+// A connection that has ended reads until its visitor has, whatever drains.
+func TestDrainOfEnded2(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	nc, far := net.Pipe()
+	defer nc.Close()
+	c := newConn2(s.Edge, nc, nc, nil)
+	c.heading, c.over = false, true
+	c.drain()
+	wrote := make(chan error, 1)
+	go func() { // ended by far's Close
+		_, err := far.Write([]byte("x"))
+		wrote <- err
+	}()
+	if _, err := nc.Read(make([]byte, 1)); err != nil {
+		t.Errorf("Read: %v, want what the visitor sends", err)
+	}
+	far.Close()
+	<-wrote
+}
