@@ -30,15 +30,16 @@ const (
 )
 
 // Follow makes GOMAXPROCS follow the load until ctx ends, between one and what
-// it is now. It does nothing where the environment sets GOMAXPROCS, or the
-// system does not say what the process uses.
+// it is now: a limit of the process's cgroup that changes later is not seen. It
+// does nothing where the environment sets GOMAXPROCS, or the system does not
+// say what the process uses.
 func Follow(ctx context.Context) {
 	limit := runtime.GOMAXPROCS(0)
 	used, ok := cpuTime()
 	if limit == 1 || !ok || os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
-	go follow(ctx, limit, used)
+	go follow(ctx, limit, used) // ended by ctx
 }
 
 func follow(ctx context.Context, limit int, used time.Duration) {
