@@ -44,7 +44,6 @@ func TestEarlyAnswer(t *testing.T) {
 				s := serve(t, handle)
 				r := newRig(t, s.addr, Config{})
 				x := r.open()
-				defer x.Close()
 				x.SendRequest(request("POST", "/", "Content-Length: 1000000000"))
 				// 150 kB fit the buffers and arrive; then the visitor waits or goes on.
 				io.WriteString(x, strings.Repeat("x", 150_000))
@@ -59,13 +58,13 @@ func TestEarlyAnswer(t *testing.T) {
 				}()
 				a := receive(x)
 				err := <-wrote
+				x.Close()
 				if a.err != nil || a.status != 413 || a.body != "no" {
 					t.Fatalf("%+v", a)
 				}
 				if err != nil && !errors.Is(err, tunnel.ErrStopped) {
 					t.Errorf("write: %v", err)
 				}
-				x.Close()
 				if o := r.next(); o.status != 413 || o.failure != nil {
 					t.Errorf("Serve returned %+v", o)
 				}

@@ -356,8 +356,14 @@ func TestDrainOfEnded2(t *testing.T) {
 	c := newConn2(s.Edge, nc, nc, nil)
 	c.heading, c.over = false, true
 	c.drain()
-	far.Close()
-	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("Read: %v, want the visitor's end", err)
+	wrote := make(chan error, 1)
+	go func() { // ended by far's Close
+		_, err := far.Write([]byte("x"))
+		wrote <- err
+	}()
+	if _, err := nc.Read(make([]byte, 1)); err != nil {
+		t.Errorf("Read: %v, want what the visitor sends", err)
 	}
+	far.Close()
+	<-wrote
 }
