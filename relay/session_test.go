@@ -115,6 +115,9 @@ func TestLaneOfAnotherAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := a.Ping(t.Context()); err != nil { // then the relay knows the session
+		t.Fatal(err)
+	}
 	other := &tunnel.Session{Welcome: a.Welcome}
 	err = other.Join(t.Context(), s.dial(doorHTTP), tunnel.Hello{Token: "2"})
 	if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectSession {

@@ -46,7 +46,7 @@ type Exchange struct {
 	stream *yamux.Stream
 	in     reader
 	out    writer
-	parked time.Time // when it was last put back
+	parked int64 // when the lane had last heard of its peer as it was put back, Unix nanoseconds
 
 	mu      sync.Mutex
 	seq     uint32         // guarded by mu
@@ -209,8 +209,9 @@ func (x *Exchange) Err() error {
 
 func (x *Exchange) failed() *Failure {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.failure
+	f := x.failure
+	x.mu.Unlock()
+	return f
 }
 
 // OnAbort sets what is called, once and from another goroutine, when the peer

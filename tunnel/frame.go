@@ -79,8 +79,16 @@ func endFrame(b []byte, start int) []byte {
 	return b
 }
 
+// oneByte is the least number that a uvarint takes more than one byte for. Most
+// take one, and are worth a way of their own.
+const oneByte = 0x80
+
 func appendString[T string | []byte](b []byte, s T) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
+	if len(s) < oneByte {
+		b = append(b, byte(len(s)))
+	} else {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+	}
 	return append(b, s...)
 }
 
@@ -234,6 +242,10 @@ func (d *decoder) uint64() uint64 {
 
 // uvarint reads a number of at most limit.
 func (d *decoder) uvarint(limit uint64) uint64 {
+	if b := d.b; len(b) > 0 && b[0] < oneByte && uint64(b[0]) <= limit {
+		d.b = b[1:]
+		return uint64(b[0])
+	}
 	v, n := binary.Uvarint(d.b)
 	if n <= 0 || v > limit {
 		d.fail()
@@ -244,6 +256,11 @@ func (d *decoder) uvarint(limit uint64) uint64 {
 }
 
 func (d *decoder) string() []byte {
+	if b := d.b; len(b) > 0 && b[0] < oneByte && int(b[0]) < len(b) {
+		end := 1 + int(b[0])
+		d.b = b[end:]
+		return b[1:end:end]
+	}
 	return d.take(int(d.uvarint(uint64(len(d.b)))))
 }
 

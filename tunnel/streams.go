@@ -125,7 +125,7 @@ func (l *lane) open(ctx context.Context) (*Exchange, error) {
 
 // park puts a clean exchange back for reuse.
 func (l *lane) park(x *Exchange) {
-	x.parked = time.Now()
+	x.parked = l.link.heard.Load() // its END has just come
 	l.mu.Lock()
 	if !l.ended {
 		l.idle = append(l.idle, x)
@@ -254,7 +254,7 @@ func (l *lane) credit(c credit) {
 func (l *lane) prune(now time.Time) {
 	l.mu.Lock()
 	n := 0
-	for n < len(l.idle) && now.Sub(l.idle[n].parked) > idleStream {
+	for n < len(l.idle) && now.Sub(time.Unix(0, l.idle[n].parked)) > idleStream {
 		n++
 	}
 	old := append([]*Exchange(nil), l.idle[:n]...)

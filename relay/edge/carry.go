@@ -60,10 +60,10 @@ type visitor interface {
 type request struct {
 	tunnel.Request
 	place   Place
-	covered bool   // the certificate shown is for the host
-	accept  []byte // for a failure's answer
-	url     string // likewise
-	start   time.Time
+	covered bool      // the certificate shown is for the host
+	accept  []byte    // for a failure's answer
+	url     string    // likewise
+	start   time.Time // of begin
 	upload  upload
 }
 

@@ -66,11 +66,21 @@ func (e *Edge) home(v visitor, r *request) outcome {
 	return outcome{status: resp.Status, bytes: int64(len(body))}
 }
 
+// lineLevel is the level of a request's line.
+const lineLevel = slog.LevelInfo
+
+// begin is when a request begins that has just been read; zero if it gets no
+// line.
+func (e *Edge) begin() time.Time {
+	if e.Logger == nil || !e.Logger.Enabled(context.Background(), lineLevel) {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
 // log writes a request's line. Probes leave no trace: nobody asked for them.
 func (e *Edge) log(r *request, p *peer, out outcome) {
-	ctx := context.Background()
-	level := slog.LevelInfo
-	if e.Logger == nil || out.probe || !e.Logger.Enabled(ctx, level) {
+	if out.probe || r.start.IsZero() {
 		return
 	}
 	name, cause, by, detail := "", out.cause, "", ""
@@ -83,7 +93,7 @@ func (e *Edge) log(r *request, p *peer, out outcome) {
 	if f := out.failure; f != nil {
 		cause, by, detail = f.Cause.String(), f.By.String(), f.Detail
 	}
-	e.Logger.LogAttrs(ctx, level, "request",
+	e.Logger.LogAttrs(context.Background(), lineLevel, "request",
 		slog.String("id", string(r.ID)),
 		slog.String("name", name),
 		slog.String("method", string(r.Method)),

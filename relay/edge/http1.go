@@ -15,7 +15,7 @@ import (
 // connection takes another.
 func (c *conn) respond(head []byte) bool {
 	r := &c.request
-	*r = request{Request: tunnel.Request{ID: c.edge.ids.append(c.idBuf[:0])}, start: time.Now()}
+	*r = request{Request: tunnel.Request{ID: c.edge.ids.append(c.idBuf[:0])}, start: c.edge.begin()}
 	c.renew()
 	if err := c.http.Parse(head); err != nil {
 		c.refuse(err)
@@ -128,7 +128,7 @@ func (c *conn) refuse(err error) {
 	if !ok {
 		return
 	}
-	r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: time.Now()}
+	r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: c.edge.begin()}
 	c.renew()
 	out := c.edge.refuse(c, r, f)
 	c.edge.log(r, &c.peer, out)

@@ -3,7 +3,6 @@ package edge
 import (
 	"errors"
 	"sync"
-	"time"
 
 	"share/tunnel"
 )
@@ -99,7 +98,7 @@ func (c *conn2) park(s *stream) bool {
 
 // renew forgets the last request; the goroutine that reads calls it.
 func (s *stream) renew() *request {
-	s.request = request{Request: tunnel.Request{ID: s.conn.edge.ids.append(s.idBuf[:0])}, start: time.Now()}
+	s.request = request{Request: tunnel.Request{ID: s.conn.edge.ids.append(s.idBuf[:0])}, start: s.conn.edge.begin()}
 	s.pending, s.begun = nil, false
 	return &s.request
 }
