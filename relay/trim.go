@@ -18,33 +18,43 @@ const (
 	// A relay is calm that has allocated no more than calmBytes, and a
 	// calmPart of its live heap for the heartbeats, since the last look.
 	calmBytes = 256 << 10
-	calmPart  = 64
+	calmPart  = 256
 
-	// gcPercent is GOGC, unless the environment says otherwise. A relay
-	// allocates little, and its sessions are much: collections are rare.
-	gcPercent = 50
+	// usualPercent is GOGC where nobody sets it.
+	usualPercent = 100
+
+	// largePercent is GOGC while more than largeHeap is live, unless the
+	// environment sets it: a quarter of that is room enough between two
+	// collections for a relay, which allocates little.
+	largePercent = 25
+	largeHeap    = 32 << 20
 
 	// What is worth a collection: spareBytes, and a sparePart of the live
 	// heap, so that its cost stays in proportion.
-	spareBytes = 4 << 20
+	spareBytes = 2 << 20
 	sparePart  = 16
 )
 
 // trim gives memory back whenever the relay is calm, until ctx ends.
 func trim(ctx context.Context) {
-	if set := debug.SetGCPercent(gcPercent); set != 100 {
-		debug.SetGCPercent(set)
-	}
+	set := debug.SetGCPercent(usualPercent)
+	debug.SetGCPercent(set)
 	ticker := time.NewTicker(trimEvery)
 	defer ticker.Stop()
 	m := newMemory()
-	for {
+	for now := set; ; {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
+			debug.SetGCPercent(set)
 			return
 		}
-		if m.look() {
+		due := m.look()
+		if p := m.percent(); p != now && set == usualPercent {
+			now = p
+			debug.SetGCPercent(p)
+		}
+		if due {
 			debug.FreeOSMemory()
 		}
 	}
@@ -54,6 +64,7 @@ func trim(ctx context.Context) {
 type memory struct {
 	samples []metrics.Sample
 	total   uint64 // allocated by the last look, ever
+	live    uint64 // at the last collection
 }
 
 func newMemory() *memory {
@@ -68,11 +79,19 @@ func newMemory() *memory {
 // look reports whether memory is to be given back.
 func (m *memory) look() bool {
 	metrics.Read(m.samples)
-	total, live := m.samples[0].Value.Uint64(), m.samples[1].Value.Uint64()
+	total := m.samples[0].Value.Uint64()
 	held := m.samples[2].Value.Uint64() + m.samples[3].Value.Uint64()
 	allocated := total - m.total
-	m.total = total
-	return trimDue(allocated, live, held)
+	m.total, m.live = total, m.samples[1].Value.Uint64()
+	return trimDue(allocated, m.live, held)
+}
+
+// percent is what GOGC should be.
+func (m *memory) percent() int {
+	if m.live > largeHeap {
+		return largePercent
+	}
+	return usualPercent
 }
 
 // trimDue decides for a relay that has allocated so much since the last look:

@@ -7,13 +7,15 @@ import (
 )
 
 // The heartbeat: a silent peer is asked after pingAfter and given up after
-// deadAfter. Any byte received is life, so when agents ask first the relay,
-// which has many of them, need not.
+// deadAfter. Any byte received is life.
 const (
-	pingAfter      = 10 * time.Second
-	relayPingAfter = 12 * time.Second
-	deadAfter      = 25 * time.Second
+	pingAfter = 10 * time.Second
+	deadAfter = 25 * time.Second
 )
+
+// relayPingAfter is the relay's pingAfter: as its agents have asked by then, it
+// need not.
+const relayPingAfter = pingAfter + 2*time.Second
 
 // Why a lane ended whose peer has stopped to do its part for deadAfter.
 var (
