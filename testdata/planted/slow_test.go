@@ -4,8 +4,8 @@ package planted
 func slow() []plant {
 	return []plant{
 		{"a silent link is not found", []edit{{"tunnel",
-			`deadAfter      = 25 * time.Second`,
-			`deadAfter      = 250 * time.Second`,
+			`deadAfter = 25 * time.Second`,
+			`deadAfter = 250 * time.Second`,
 		}}, []string{"C13", "C15", "X321"}, false},
 		{"a visitor's leaving is not passed on", []edit{{"relay/edge",
 			`x.Abort(tunnel.Fail(tunnel.VisitorGone, c.peeked))`,
