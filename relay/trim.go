@@ -31,7 +31,7 @@ const (
 
 	// What is worth a collection: spareBytes, and a sparePart of the live
 	// heap, so that its cost stays in proportion.
-	spareBytes = 2 << 20
+	spareBytes = 1 << 20
 	sparePart  = 16
 )
 

@@ -52,7 +52,13 @@ func TestSilentPeerIsAsked(t *testing.T) {
 	l.beat()
 	ago(&l.link.heard, pingAfter)
 	l.beat()
-	// The first beat found life and asked nothing.
+	relay.Send(&Notice{})
+	// The first beat found life, the second leaves it to the agent to ask.
+	if typ, _ := p.next(1); typ != typeNotice {
+		t.Errorf("frame %d, want NOTICE: the agent asks first", typ)
+	}
+	ago(&l.link.heard, relayPingAfter)
+	l.beat()
 	if typ, _ := p.next(1); typ != typePing {
 		t.Errorf("frame %d, want PING", typ)
 	}

@@ -15,7 +15,7 @@ const (
 	maxLanes = 8
 
 	// inboxSize is how many messages wait for Receive; then the peer waits.
-	inboxSize = 16
+	inboxSize = 8
 
 	// flushTimeout bounds how long a closing session waits for its link.
 	flushTimeout = time.Second
