@@ -28,6 +28,8 @@ type Relay struct {
 	names  *route.Registry
 	edge   *edge.Edge
 
+	windows tunnel.Budget // of all sessions
+
 	certificate *Certificate // what visitors are shown, nil if no door has one
 	public      url.URL      // scheme and host below which names live; set by Serve
 

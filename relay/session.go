@@ -76,6 +76,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 			r.log.Info("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
 			return nil
 		}
+		s.Budget = &r.windows
 		return r.register(&session{Session: s, account: account})
 	}
 	return nil

@@ -32,7 +32,7 @@ const (
 	// What is worth a collection: spareBytes, and a sparePart of the live
 	// heap, so that its cost stays in proportion.
 	spareBytes = 1 << 20
-	sparePart  = 16
+	sparePart  = 32
 )
 
 // trim gives memory back whenever the relay is calm, until ctx ends.

@@ -16,7 +16,7 @@ func TestTrimDue(t *testing.T) {
 		{"nothing to give", 0, 2 * mb, 3 * mb, false},
 		{"a load has ended", 0, 2 * mb, 20 * mb, true},
 		{"a load", 2 * mb, 2 * mb, 20 * mb, false},
-		{"idle agents", 1 * mb, 200 * mb, 212 * mb, false},
+		{"idle agents", 1 * mb, 200 * mb, 205 * mb, false},
 		{"idle agents, after a while", 1 * mb, 200 * mb, 230 * mb, true},
 		{"idle agents and a load", 2 * mb, 200 * mb, 300 * mb, false},
 		{"no collection yet", 0, 0, 1 * mb, false},

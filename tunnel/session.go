@@ -27,13 +27,18 @@ type Session struct {
 	// Welcome is what the relay said at the start. It is not changed.
 	Welcome *Welcome
 
+	// Budget bounds what the windows of several sessions take together. If
+	// nil, the session is bound by itself alone, to 128 MiB. It is set before
+	// Serve.
+	Budget *Budget
+
 	agent    bool
 	handler  func(*Exchange) // set by Serve, before its lanes run
 	notify   func()          // if not nil, called for each message in inbox
 	inbox    chan Message
 	crowded  chan struct{} // see Crowded; holds one
 	live     atomic.Int64
-	spare    budget // what windows have taken
+	spare    Budget // what windows have taken
 	draining atomic.Bool
 	quiet    chan struct{} // closed when draining and nothing is live
 	calm     sync.Once

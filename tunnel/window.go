@@ -22,10 +22,10 @@ const (
 	// was read.
 	muxWindow = 4 * maxWindow
 
-	// sessionSpare and processSpare bound what windows have above firstWindow,
-	// those of a session together and those of all sessions.
+	// sessionSpare and sharedSpare bound what windows have above firstWindow,
+	// those of a session together and those of all that share a Budget.
 	sessionSpare = 128 << 20
-	processSpare = 512 << 20
+	sharedSpare  = 512 << 20
 
 	// leastCredit is what a CREDIT adds, at least, to a window that has room
 	// for it. An eighth is enough for the peer not to wait for the next.
@@ -97,11 +97,12 @@ func (w *window) grow(now time.Time) {
 	}
 }
 
-// A budget is memory that windows share.
-type budget struct{ taken atomic.Int64 }
+// A Budget is the memory that windows may take when they grow: 512 MiB for all
+// sessions that share it.
+type Budget struct{ taken atomic.Int64 }
 
 // take takes n of limit, or nothing.
-func (b *budget) take(n, limit int64) bool {
+func (b *Budget) take(n, limit int64) bool {
 	if b.taken.Add(n) > limit {
 		b.taken.Add(-n)
 		return false
@@ -109,14 +110,11 @@ func (b *budget) take(n, limit int64) bool {
 	return true
 }
 
-// spare is the budget of all sessions.
-var spare budget
-
 func (s *Session) take(n int64) bool {
 	if !s.spare.take(n, sessionSpare) {
 		return false
 	}
-	if !spare.take(n, processSpare) {
+	if s.Budget != nil && !s.Budget.take(n, sharedSpare) {
 		s.spare.taken.Add(-n)
 		return false
 	}
@@ -125,7 +123,9 @@ func (s *Session) take(n int64) bool {
 
 func (s *Session) giveBack(n int64) {
 	s.spare.taken.Add(-n)
-	spare.taken.Add(-n)
+	if s.Budget != nil {
+		s.Budget.taken.Add(-n)
+	}
 }
 
 // roundTrip is the least time that an answer of the peer took, long before the

@@ -129,20 +129,18 @@ func TestWindowOfSlowReaderIsSmall(t *testing.T) {
 }
 
 func TestBudgets(t *testing.T) {
-	if n := spare.taken.Load(); n != 0 { // the sessions of other tests have ended
-		t.Fatalf("%d bytes are taken before anybody asks", n)
-	}
-	t.Cleanup(func() { spare.taken.Store(0) })
-	var sessions [processSpare/sessionSpare + 1]Session
+	var shared Budget
+	var sessions [sharedSpare/sessionSpare + 1]Session
 	for i := range sessions {
 		s := &sessions[i]
+		s.Budget = &shared
 		taken := int64(0)
 		for s.take(maxWindow / 4) {
 			taken += maxWindow / 4
 		}
 		want := int64(sessionSpare)
 		if i == len(sessions)-1 {
-			want = 0 // the process has no more
+			want = 0 // they have no more together
 		}
 		if taken != want || s.spare.taken.Load() != want {
 			t.Errorf("session %d took %d, has %d, want %d", i, taken, s.spare.taken.Load(), want)
@@ -151,6 +149,9 @@ func TestBudgets(t *testing.T) {
 	sessions[0].giveBack(maxWindow)
 	if last := &sessions[len(sessions)-1]; !last.take(maxWindow) || last.take(1) {
 		t.Error("what one session gives back is not another's")
+	}
+	if alone := new(Session); !alone.take(sessionSpare) || alone.take(1) {
+		t.Error("a session that shares nothing is not bound by itself alone")
 	}
 }
 
