@@ -192,9 +192,10 @@ func (b *binding) lanes(ctx context.Context) {
 		crowded = nil // nobody waits behind others inside a process
 	}
 	for n := 1; n < min(maxLanes, b.session.Welcome.Lanes); n++ {
-		if n >= b.cfg.lanes() {
+		for crowd := n < b.cfg.lanes(); !crowd; {
 			select {
 			case <-crowded:
+				crowd = b.session.Lanes() >= n // or one is on its way
 			case <-ctx.Done():
 				return
 			}

@@ -3,6 +3,7 @@ package agent
 import (
 	"net"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 // A lane more joins when a large body fills the only one.
 func TestRunLaneOnDemand(t *testing.T) {
 	relay := newFakeRelay(t)
+	relay.lanes = make(chan net.Conn) // a lane joins when it is taken
 	large := newTarget(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 1<<20)) })
 	r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: large})
 	r.event(EventReady)
@@ -21,10 +23,26 @@ func TestRunLaneOnDemand(t *testing.T) {
 	if a := ask(relay.latest(), get("/")); a.status != 200 || len(a.body) != 1<<20 {
 		t.Fatalf("status %d, %d bytes", a.status, len(a.body))
 	}
+	// Another does not make one more while the first has not joined: the relay
+	// accepts it when it is taken here.
+	if a := ask(relay.latest(), get("/")); a.status != 200 {
+		t.Fatalf("status %d", a.status)
+	}
 	select {
 	case <-relay.lanes:
 	case <-time.After(10 * time.Second):
 		t.Fatal("no lane joined")
+	}
+	for end := time.Now().Add(10 * time.Second); relay.latest().Lanes() < 2; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("the lane did not join")
+		}
+	}
+	relay.mu.Lock()
+	hellos := len(relay.hellos)
+	relay.mu.Unlock()
+	if hellos != 2 {
+		t.Errorf("%d connections, want the session's and one lane more", hellos)
 	}
 	r.cancel()
 	if err := r.wait(); err != nil {

@@ -369,20 +369,25 @@ func reset(raw net.Conn) {
 	raw.Close()
 }
 
-// linger ends the sending direction and reads until the visitor ends theirs,
-// within bounds.
 func (c *conn) linger() {
 	c.enter(phaseOver)
-	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok {
+	linger(c.nc, *c.buf)
+}
+
+// linger ends the sending direction of nc and reads into buf until the visitor
+// ends theirs, within bounds: closed at once, the last that was sent could be
+// lost to a reset.
+func linger(nc net.Conn, buf []byte) {
+	if cw, ok := nc.(interface{ CloseWrite() error }); ok {
 		if cw.CloseWrite() != nil {
 			return
 		}
 	}
-	if c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+	if nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
 		return
 	}
 	for n := 0; n < lingerBytes; {
-		k, err := c.nc.Read(*c.buf)
+		k, err := nc.Read(buf)
 		if err != nil {
 			return
 		}

@@ -47,30 +47,10 @@ func (c *conn2) end(err error) {
 	<-c.written
 	c.serving.Wait()
 	if told {
-		c.linger()
+		// An answer that was cut lacks its END_STREAM, also where TLS says that
+		// the connection ends.
+		linger(c.nc, *c.buf)
 	}
 	c.raw.Close()
 	c.freeRead()
-}
-
-// linger ends the sending direction and reads until the visitor ends theirs,
-// within bounds: closed at once, the last that was sent could be lost to a
-// reset. An answer that was cut lacks its END_STREAM, also where TLS says that
-// the connection ends.
-func (c *conn2) linger() {
-	if cw, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		if cw.CloseWrite() != nil {
-			return
-		}
-	}
-	if c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
-		return
-	}
-	for n := 0; n < lingerBytes; {
-		k, err := c.nc.Read(*c.buf)
-		if err != nil {
-			return
-		}
-		n += k
-	}
 }
