@@ -44,15 +44,15 @@ type window struct {
 	granted int64 // bytes of body that may come in all
 	due     int64 // when as many were read, CREDIT is
 
-	half  int64     // when as many were read, half of the window was used up
-	since time.Time // when it began to be
+	spent int64     // when as many were read, the window was used up
+	since time.Time // when it began to be, once it has a size of its own
 }
 
 // reset makes w ready for a body.
 func (w *window) reset() {
 	w.close()
 	w.granted, w.due = firstWindow, firstWindow/2
-	w.half, w.since = firstWindow/2, time.Time{}
+	w.spent, w.since = firstWindow/2, time.Time{}
 }
 
 // close gives back what w has above firstWindow.
@@ -70,18 +70,19 @@ func (w *window) credit(read, length int64) {
 		w.due = math.MaxInt64
 		return
 	}
-	if read >= w.half {
+	if read >= w.spent {
 		now := time.Now()
 		w.grow(now)
-		w.half, w.since = read+w.size/2, now
+		w.spent, w.since = read+w.size, now
 	}
 	w.granted, w.due = read+w.size, read+min(w.size/2, max(w.size/8, leastCredit))
 	w.x.lane.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
 }
 
-// grow enlarges a window half of which was used up within two round trips: it
-// held its peer up, if anything did. Four times if that took hardly more than
-// one, or it is the first.
+// grow enlarges a window that was used up within two round trips: it held its
+// peer up, if anything did. Four times if that took hardly more than one, or it
+// is the first. It must be the whole of it: half of a large one fits into the
+// sockets of a visitor that reads nothing.
 func (w *window) grow(now time.Time) {
 	factor, lasted, trip := int64(4), now.Sub(w.since), w.x.lane.roundTrip()
 	switch {

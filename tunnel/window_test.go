@@ -101,6 +101,30 @@ func TestWindowGrowsWithTheWay(t *testing.T) {
 	}
 }
 
+// What a visitor's sockets take in, before it reads at all, does not make a
+// window large that nobody drains.
+func TestWindowOfReaderThatStalls(t *testing.T) {
+	a, r := farPair(t, 10*time.Millisecond)
+	_, relay := pair(t, a, r, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		<-fill(x)
+	})
+	x := get(t, relay)
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	for read := 0; read < 12<<20; {
+		p, err := x.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += len(p)
+	}
+	if x.in.window.size > 16<<20 {
+		t.Errorf("a window of %d MiB after 12 MiB, want 16 MiB at most", x.in.window.size>>20)
+	}
+}
+
 // A peer whose reader has stopped sends no more than the first window.
 func TestWindowOfSlowReaderIsSmall(t *testing.T) {
 	agents := make(chan *Exchange, 1)

@@ -34,7 +34,7 @@ func failurePages() []fault {
 		})},
 		{"A54", "refused and the agent's log names target and cause", refused(func(t *tunnel, m *message) {
 			_, port, _ := net.SplitHostPort(t.addr)
-			if len(t.proc.log.with(port, "refused")) == 0 {
+			if !eventually(patience, func() bool { return len(t.proc.log.with(port, "refused")) > 0 }) {
 				t.Errorf("no line with %s and refused in the agent's log", port)
 			}
 		})},

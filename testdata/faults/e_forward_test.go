@@ -136,7 +136,7 @@ func forwarded() []fault {
 			if m := t.get("/"); m.status != 508 || m.end != whole {
 				t.Errorf("got %v, want 508", m)
 			}
-			if len(t.relay.log.with(`"`+t.setup.name+`"`, `"loop"`)) == 0 {
+			if !eventually(patience, func() bool { return len(t.relay.log.with(`"`+t.setup.name+`"`, `"loop"`)) > 0 }) {
 				t.Errorf("no request with cause loop in the relay's log")
 			}
 		}},
