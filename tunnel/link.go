@@ -30,6 +30,9 @@ const (
 	// largePiece is from where on a copy costs more than it saves.
 	largePiece = 16 << 10
 
+	// tlsRecord is the most that TLS puts into one record, and one write.
+	tlsRecord = 16 << 10
+
 	// frameTime is how long a frame may keep the connection from others.
 	frameTime = 2 * time.Millisecond
 
@@ -52,9 +55,10 @@ var (
 // One goroutine may Write, one may Read; Flush and Close may be called by any.
 type link struct {
 	net.Conn
-	socket *nbio.Conn // the connection itself, nil if that is not a mere socket
-	guard  guard      // owned by the reading goroutine
-	ending func()     // if not nil, called before the connection is closed
+	socket  *nbio.Conn // what Conn is or is built on, nil if that is not known
+	layered bool       // Conn is built on socket: TLS
+	guard   guard      // owned by the reading goroutine
+	ending  func()     // if not nil, called before the connection is closed
 
 	// arrived is told how many bytes of streams have come in all. Its error
 	// ends the link.
@@ -88,12 +92,25 @@ func newLink(conn net.Conn) *link {
 	if g, ok := conn.(*greeting); ok {
 		conn = g.Conn
 	}
-	l.socket, _ = conn.(*nbio.Conn)
+	under := beneath(conn)
+	l.socket, _ = under.(*nbio.Conn)
+	l.layered = under != conn
 	l.chunk.Store(minChunk)
 	l.room.L, l.flusher = &l.mu, l.flush
 	l.heard.Store(time.Now().UnixNano())
-	limitUnsent(conn)
+	limitUnsent(under)
 	return l
+}
+
+// beneath is what conn is built on in the end.
+func beneath(conn net.Conn) net.Conn {
+	for {
+		c, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = c.NetConn()
+	}
 }
 
 // Write queues p and returns; it blocks while a batch is waiting. A header
@@ -107,7 +124,7 @@ func (l *link) Write(p []byte) (int, error) {
 		l.mu.Unlock()
 		return 0, l.err
 	}
-	if l.socket != nil && len(p) >= largePiece && l.awaited == len(p) {
+	if l.through(p) {
 		defer l.mu.Unlock()
 		for l.writing && l.err == nil {
 			l.room.Wait()
@@ -131,6 +148,14 @@ func (l *link) Write(p []byte) (int, error) {
 	}
 	l.mu.Unlock()
 	return len(p), nil
+}
+
+// through reports whether p is sent as it is rather than gathered: a large body
+// is not copied, unless TLS makes one batch into records while the next
+// gathers. mu is held.
+func (l *link) through(p []byte) bool {
+	return l.socket != nil && len(p) >= largePiece && l.awaited == len(p) &&
+		(!l.layered || !l.flushing)
 }
 
 // gather appends p to what is pending. mu is held.
@@ -176,9 +201,12 @@ func (l *link) send(p []byte) {
 	began := time.Now()
 	l.sending.Store(began.UnixNano())
 	var err error
-	if p == nil {
+	switch {
+	case l.socket != nil && l.layered && len(*batch)+len(p) > tlsRecord:
+		err = l.sendCorked(*batch, p)
+	case p == nil:
 		_, err = l.Conn.Write(*batch)
-	} else {
+	default:
 		_, err = l.socket.WriteBoth(*batch, p)
 	}
 	l.sending.Store(0)
@@ -191,6 +219,17 @@ func (l *link) send(p []byte) {
 		l.err = err
 	}
 	l.room.Broadcast()
+}
+
+// sendCorked sends both through the layer above the socket, whose records then
+// go in one write.
+func (l *link) sendCorked(batch, p []byte) error {
+	l.socket.Cork()
+	_, err := l.Conn.Write(batch)
+	if err == nil && len(p) > 0 {
+		_, err = l.Conn.Write(p)
+	}
+	return errors.Join(err, l.socket.Uncork())
 }
 
 // recycle gives a batch's buffer back to its pool.
@@ -293,6 +332,13 @@ func (l *link) release() {
 	l.readBuf = nil
 }
 
+// stuck reports whether a batch is under way on a socket of ours.
+func (l *link) stuck() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.writing && l.socket != nil
+}
+
 // errLinkClosed is what Write returns after Close.
 var errLinkClosed = errors.New("link closed")
 
@@ -321,6 +367,9 @@ func (l *link) Close() error {
 			l.ending()
 		}
 		l.fail(errLinkClosed)
+		if l.layered && l.stuck() {
+			l.socket.Close() // TLS would say goodbye first, behind what is stuck
+		}
 		l.closeErr = l.Conn.Close()
 	})
 	l.mu.Lock()

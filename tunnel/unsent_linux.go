@@ -12,16 +12,8 @@ import (
 // TCP_NOTSENT_LOWAT).
 const unsentBytes = 32 << 10
 
-// limitUnsent keeps the queue of conn short, if it is a TCP connection or TLS
-// over one.
+// limitUnsent keeps the queue of conn short, if it is a TCP connection.
 func limitUnsent(conn net.Conn) {
-	for {
-		c, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		conn = c.NetConn()
-	}
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return

@@ -35,7 +35,14 @@ type half struct {
 	n   int
 	err error
 	now bool // the attempt does not wait
+
+	held *[]byte // what writes have left since Cork; nil without
 }
+
+// corkBuffer is the size of the buffers that hold what Uncork sends.
+const corkBuffer = 128 << 10
+
+var corkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, corkBuffer); return &b }}
 
 // New returns a Conn over c, which it owns from here on; c itself if that is
 // no *net.TCPConn or *net.UnixConn or the system cannot try it.
@@ -121,10 +128,52 @@ func (c *Conn) WriteBoth(p, q []byte) (int, error) {
 	h := &c.write
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.held != nil {
+		*h.held = append(append(*h.held, p...), q...)
+		return len(p) + len(q), nil
+	}
+	return c.send(p, q)
+}
+
+// send sends p and then q. The write half's mu is held.
+func (c *Conn) send(p, q []byte) (int, error) {
+	h := &c.write
 	h.p, h.q, h.n, h.err = p, q, 0, nil
 	err := c.raw.Write(h.try)
 	h.p, h.q = nil, nil
 	return h.n, c.outcome("write", err, h.err)
+}
+
+// Cork makes writes wait in memory, without bound, until Uncork: for a layer
+// that makes many of one, as TLS does.
+func (c *Conn) Cork() {
+	c.write.mu.Lock()
+	defer c.write.mu.Unlock()
+	if c.write.held == nil {
+		c.write.held = corkBuffers.Get().(*[]byte)
+	}
+}
+
+// Uncork sends what has been written since Cork as one, and returns why it
+// cannot.
+func (c *Conn) Uncork() error {
+	h := &c.write
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.held
+	if held == nil {
+		return nil
+	}
+	h.held = nil
+	var err error
+	if len(*held) > 0 {
+		_, err = c.send(*held, nil)
+	}
+	if cap(*held) == corkBuffer {
+		*held = (*held)[:0]
+		corkBuffers.Put(held)
+	}
+	return err
 }
 
 // tryWrite writes until all is written or there is no room.

@@ -88,6 +88,38 @@ func TestReadNow(t *testing.T) {
 	}
 }
 
+func TestCork(t *testing.T) {
+	c, far := pair(t)
+	c.Cork()
+	for _, text := range []string{"one ", "two ", "three"} {
+		if n, err := c.WriteBoth([]byte(text[:1]), []byte(text[1:])); n != len(text) || err != nil {
+			t.Fatalf("Write of %q: %d, %v", text, n, err)
+		}
+	}
+	far.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	got := make([]byte, 64)
+	if n, err := far.Read(got); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q arrived before Uncork (%v)", got[:n], err)
+	}
+	far.SetReadDeadline(time.Time{})
+	if err := errors.Join(c.Uncork(), c.Uncork()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte(" four")); err != nil {
+		t.Fatal(err)
+	}
+	c.CloseWrite()
+	if got, err := io.ReadAll(far); string(got) != "one two three four" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	c.Cork()
+	c.Write([]byte("x"))
+	c.Close()
+	if err := c.Uncork(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Uncork of a closed connection: %v, want net.ErrClosed", err)
+	}
+}
+
 // TestErrors compares each error with that of the connection beneath.
 func TestErrors(t *testing.T) {
 	past := time.Unix(1, 0)
