@@ -98,9 +98,9 @@ func (x *Exchange) restart() {
 	x.upgraded.Store(false)
 }
 
-// Close ends the opener's use of the exchange. A stream whose halves both
-// ended without an error is kept for the next; any other is given up, and the
-// other end told.
+// Close ends the opener's use of the exchange, and is called once. A stream
+// whose halves both ended without an error is kept for the next; any other is
+// given up, and the other end told.
 func (x *Exchange) Close() {
 	ended := x.in.ended.Load()
 	clean := ended && x.out.done() && !x.stopped.Load() && !x.upgraded.Load() && x.in.empty() &&
