@@ -33,6 +33,9 @@ const (
 	// tlsRecord is the most that TLS puts into one record, and one write.
 	tlsRecord = 16 << 10
 
+	// goodbyeTime bounds TLS's goodbye, which waits behind whatever is stuck.
+	goodbyeTime = 100 * time.Millisecond
+
 	// frameTime is how long a frame may keep the connection from others.
 	frameTime = 2 * time.Millisecond
 
@@ -202,7 +205,7 @@ func (l *link) send(p []byte) {
 	l.sending.Store(began.UnixNano())
 	var err error
 	switch {
-	case l.socket != nil && l.layered && len(*batch)+len(p) > tlsRecord:
+	case l.socket != nil && l.layered && (p != nil || len(*batch) > tlsRecord):
 		err = l.sendCorked(*batch, p)
 	case p == nil:
 		_, err = l.Conn.Write(*batch)
@@ -229,7 +232,10 @@ func (l *link) sendCorked(batch, p []byte) error {
 	if err == nil && len(p) > 0 {
 		_, err = l.Conn.Write(p)
 	}
-	return errors.Join(err, l.socket.Uncork())
+	if uerr := l.socket.Uncork(); err == nil {
+		err = uerr
+	}
+	return err
 }
 
 // recycle gives a batch's buffer back to its pool.
@@ -332,13 +338,6 @@ func (l *link) release() {
 	l.readBuf = nil
 }
 
-// stuck reports whether a batch is under way on a socket of ours.
-func (l *link) stuck() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.writing && l.socket != nil
-}
-
 // errLinkClosed is what Write returns after Close.
 var errLinkClosed = errors.New("link closed")
 
@@ -367,8 +366,8 @@ func (l *link) Close() error {
 			l.ending()
 		}
 		l.fail(errLinkClosed)
-		if l.layered && l.stuck() {
-			l.socket.Close() // TLS would say goodbye first, behind what is stuck
+		if l.layered && l.socket != nil {
+			defer time.AfterFunc(goodbyeTime, func() { l.socket.Close() }).Stop()
 		}
 		l.closeErr = l.Conn.Close()
 	})

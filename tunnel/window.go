@@ -15,6 +15,10 @@ const (
 	// firstWindow is what a half may send before any CREDIT.
 	firstWindow = 256 << 10
 
+	// largeWindow is from where on a window must be used up as a whole to grow:
+	// half of one fits into the sockets of a visitor that reads nothing.
+	largeWindow = 16 << 20
+
 	// maxWindow is what a window grows to, for a reader that keeps up.
 	maxWindow = 64 << 20
 
@@ -44,8 +48,8 @@ type window struct {
 	granted int64 // bytes of body that may come in all
 	due     int64 // when as many were read, CREDIT is
 
-	spent int64     // when as many were read, the window was used up
-	since time.Time // when it began to be, once it has a size of its own
+	spent int64     // when as many were read, so much was used up that it may grow
+	since time.Time // when that began
 }
 
 // reset makes w ready for a body.
@@ -73,16 +77,18 @@ func (w *window) credit(read, length int64) {
 	if read >= w.spent {
 		now := time.Now()
 		w.grow(now)
-		w.spent, w.since = read+w.size, now
+		w.spent, w.since = read+w.size/2, now
+		if w.size >= largeWindow {
+			w.spent = read + w.size
+		}
 	}
 	w.granted, w.due = read+w.size, read+min(w.size/2, max(w.size/8, leastCredit))
 	w.x.lane.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
 }
 
-// grow enlarges a window that was used up within two round trips: it held its
-// peer up, if anything did. Four times if that took hardly more than one, or it
-// is the first. It must be the whole of it: half of a large one fits into the
-// sockets of a visitor that reads nothing.
+// grow enlarges a window half of which was used up within two round trips, or
+// all of a large one: it held its peer up, if anything did. Four times if that
+// took hardly more than one, or it is the first.
 func (w *window) grow(now time.Time) {
 	factor, lasted, trip := int64(4), now.Sub(w.since), w.x.lane.roundTrip()
 	switch {

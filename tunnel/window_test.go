@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -10,8 +11,10 @@ import (
 // far is a connection whose bytes take their time to the other end.
 type far struct {
 	net.Conn
-	queue chan parcel
-	sent  chan struct{} // closed when all that was queued is on its way
+	queue  chan parcel
+	once   sync.Once
+	closed chan struct{}
+	ended  chan struct{} // closed when nothing is sent any more
 }
 
 // A parcel is bytes that arrive at due.
@@ -28,30 +31,35 @@ func farPair(t *testing.T, delay time.Duration) (agent, relay net.Conn) {
 }
 
 func newFar(conn net.Conn, delay time.Duration) *far {
-	f := &far{conn, make(chan parcel, 1<<12), make(chan struct{})}
+	f := &far{Conn: conn, queue: make(chan parcel, 1<<12), closed: make(chan struct{}), ended: make(chan struct{})}
 	go func() { // ended by Close
-		defer close(f.sent)
-		for q := range f.queue {
-			time.Sleep(time.Until(q.due.Add(delay)))
-			f.Conn.Write(q.p)
+		defer close(f.ended)
+		for {
+			select {
+			case q := <-f.queue:
+				time.Sleep(time.Until(q.due.Add(delay)))
+				f.Conn.Write(q.p)
+			case <-f.closed:
+				return
+			}
 		}
 	}()
 	return f
 }
 
 func (f *far) Write(p []byte) (int, error) {
-	f.queue <- parcel{append([]byte(nil), p...), time.Now()}
-	return len(p), nil
+	select {
+	case f.queue <- parcel{append([]byte(nil), p...), time.Now()}:
+		return len(p), nil
+	case <-f.closed:
+		return 0, net.ErrClosed
+	}
 }
 
 func (f *far) Close() error {
 	err := f.Conn.Close()
-	select {
-	case <-f.sent:
-	default:
-		close(f.queue)
-		<-f.sent
-	}
+	f.once.Do(func() { close(f.closed) })
+	<-f.ended
 	return err
 }
 
@@ -60,16 +68,7 @@ func (f *far) Close() error {
 func TestWindowGrowsWithTheWay(t *testing.T) {
 	const size = 48 << 20
 	a, r := farPair(t, 10*time.Millisecond)
-	_, relay := pair(t, a, r, func(x *Exchange) {
-		x.SendResponse(&Response{Status: 200, ContentLength: size})
-		buf := make([]byte, 1<<20)
-		for range size >> 20 {
-			if _, err := x.Write(buf); err != nil {
-				return
-			}
-		}
-		x.End(nil)
-	})
+	_, relay := pair(t, a, r, sends(size))
 	x := begin(t, relay)
 	if n, err := receive(x); n != size || err != nil {
 		t.Fatalf("%d bytes, %v; want %d", n, err, size)
@@ -77,7 +76,7 @@ func TestWindowGrowsWithTheWay(t *testing.T) {
 	if rtt := x.lane.roundTrip(); rtt < 20*time.Millisecond || rtt > time.Second {
 		t.Errorf("round trip of %v, want 20ms and little more", rtt)
 	}
-	if x.in.window.size < 1<<20 {
+	if x.in.window.size <= 1<<20 {
 		t.Errorf("a window of %d KiB after %d MiB, want above 1 MiB", x.in.window.size>>10, size>>20)
 	}
 	x.Close()
@@ -99,6 +98,36 @@ func TestWindowGrowsWithTheWay(t *testing.T) {
 	if n := relay.spare.taken.Load(); n != 0 {
 		t.Errorf("%d bytes of window are not given back", n)
 	}
+}
+
+// sends answers with size bytes.
+func sends(size int64) func(*Exchange) {
+	return func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: size})
+		buf := make([]byte, 1<<20)
+		for range size >> 20 {
+			if _, err := x.Write(buf); err != nil {
+				return
+			}
+		}
+		x.End(nil)
+	}
+}
+
+// It grows as well over a way that was shorter when it was measured.
+func TestWindowGrowsOnALongerWay(t *testing.T) {
+	const size = 16 << 20
+	a, r := farPair(t, 25*time.Millisecond)
+	_, relay := pair(t, a, r, sends(size))
+	x := begin(t, relay)
+	x.lane.rtt.Store(int64(40 * time.Millisecond))
+	if n, err := receive(x); n != size || err != nil {
+		t.Fatalf("%d bytes, %v; want %d", n, err, size)
+	}
+	if x.in.window.size <= 1<<20 {
+		t.Errorf("a window of %d KiB after %d MiB, want above 1 MiB", x.in.window.size>>10, size>>20)
+	}
+	x.Close()
 }
 
 // What a visitor's sockets take in, before it reads at all, does not make a
