@@ -15,6 +15,10 @@ const (
 	// linkBatch is how many bytes wait for the flusher before Write blocks.
 	linkBatch = 32 << 10
 
+	// smallBatch is what waits for others to join it: a system call is dearer
+	// than the moment that takes. A larger one would only arrive later.
+	smallBatch = 4 << 10
+
 	// firstBuffer is the size of the buffer that a batch begins in: room for
 	// what an idle link has to say, since many may have to at once.
 	firstBuffer = 2 << 10
@@ -176,21 +180,24 @@ func (l *link) gather(p []byte) {
 }
 
 // flush is the flusher, which sends what Write gathered and ends when there is
-// no more: an idle link has none. It yields before it takes a batch, so that
-// whoever is ready to write joins it, and before it ends.
+// no more: an idle link has none. It yields before it takes a small batch, so
+// that whoever is ready to write joins it, and before it ends.
 func (l *link) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for more := true; more; {
-		runtime.Gosched()
-		l.mu.Lock()
+		if l.pending == nil || len(*l.pending) < smallBatch {
+			l.mu.Unlock()
+			runtime.Gosched()
+			l.mu.Lock()
+		}
 		more = l.err == nil && !l.writing && l.pending != nil && l.awaited == 0
 		if more {
 			l.send(nil)
-		} else {
-			l.flushing = false
-			l.room.Broadcast()
 		}
-		l.mu.Unlock()
 	}
+	l.flushing = false
+	l.room.Broadcast()
 }
 
 // send sends what is pending and then p. mu is held, but not while it writes.

@@ -99,6 +99,9 @@ func (w *window) grow(now time.Time) {
 		factor = 2
 	}
 	size := min(w.size*factor, maxWindow)
+	if w.size < largeWindow {
+		size = min(size, largeWindow)
+	}
 	if size > w.size && w.x.lane.session.take(size-w.size) {
 		w.size = size
 	}
