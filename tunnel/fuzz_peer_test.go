@@ -59,20 +59,7 @@ func FuzzReader(f *testing.F) {
 func muxAgent(t testing.TB) (*yamux.Session, *Session) {
 	t.Helper()
 	a, r := net.Pipe()
-	relays := make(chan *Session, 1)
-	go func() {
-		defer close(relays)
-		if _, err := ReadHello(r); err != nil {
-			t.Errorf("ReadHello: %v", err)
-			return
-		}
-		s, err := Accept(r, &Welcome{})
-		if err != nil {
-			t.Errorf("Accept: %v", err)
-			return
-		}
-		relays <- s
-	}()
+	relays := acceptOn(t, r)
 	hello, err := appendHello(&Hello{Kind: KindSession})
 	if err != nil {
 		t.Fatal(err)

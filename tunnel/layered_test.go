@@ -3,6 +3,7 @@ package tunnel
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -73,27 +74,36 @@ func TestLayeredLinkKeepsOrder(t *testing.T) {
 	}
 }
 
-// A link whose peer reads nothing ends at once, without a goodbye.
+// A link whose peer reads nothing ends, whether it is a batch that is stuck or
+// only the goodbye.
 func TestLayeredLinkClosesWhileStuck(t *testing.T) {
-	l, conn, _ := layered(t)
-	until(t, "a far end that takes no more", func() bool {
-		conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
-		n, err := conn.Write(make([]byte, 1<<20))
-		return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
-	})
-	conn.SetWriteDeadline(time.Time{})
-	body := make([]byte, maxChunk)
-	wrote := make(chan error, 1)
-	go func() { // ended by Close
-		l.Write(muxFrame(muxData, 0, 2, len(body)))
-		_, err := l.Write(body)
-		wrote <- err
-	}()
-	until(t, "a write that is stuck", func() bool { return l.sending.Load() != 0 })
-	closed := make(chan error, 1)
-	go func() { closed <- l.Close() }() // ended with the write
-	within(t, "end of Close", closed)
-	if err := within(t, "end of Write", wrote); err == nil {
-		t.Error("the body was written, want an error")
+	for _, batch := range []bool{true, false} {
+		t.Run(fmt.Sprintf("batch=%v", batch), func(t *testing.T) {
+			l, conn, _ := layered(t)
+			until(t, "a far end that takes no more", func() bool {
+				conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+				n, err := conn.Write(make([]byte, 1<<20))
+				return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+			})
+			conn.SetWriteDeadline(time.Time{})
+			wrote := make(chan error, 1)
+			if batch {
+				body := make([]byte, maxChunk)
+				go func() { // ended by Close
+					l.Write(muxFrame(muxData, 0, 2, len(body)))
+					_, err := l.Write(body)
+					wrote <- err
+				}()
+				until(t, "a write that is stuck", func() bool { return l.sending.Load() != 0 })
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- l.Close() }() // ended by goodbyeTime
+			within(t, "end of Close", closed)
+			if batch {
+				if err := within(t, "end of Write", wrote); err == nil {
+					t.Error("the body was written, want an error")
+				}
+			}
+		})
 	}
 }

@@ -101,7 +101,7 @@ func newLink(conn net.Conn) *link {
 	}
 	under := beneath(conn)
 	l.socket, _ = under.(*nbio.Conn)
-	l.layered = under != conn
+	l.layered = l.socket != nil && under != conn
 	l.chunk.Store(minChunk)
 	l.room.L, l.flusher = &l.mu, l.flush
 	l.heard.Store(time.Now().UnixNano())
@@ -212,7 +212,7 @@ func (l *link) send(p []byte) {
 	l.sending.Store(began.UnixNano())
 	var err error
 	switch {
-	case l.socket != nil && l.layered && (p != nil || len(*batch) > tlsRecord):
+	case l.layered && (p != nil || len(*batch) > tlsRecord):
 		err = l.sendCorked(*batch, p)
 	case p == nil:
 		_, err = l.Conn.Write(*batch)
@@ -373,7 +373,7 @@ func (l *link) Close() error {
 			l.ending()
 		}
 		l.fail(errLinkClosed)
-		if l.layered && l.socket != nil {
+		if l.layered {
 			defer time.AfterFunc(goodbyeTime, func() { l.socket.Close() }).Stop()
 		}
 		l.closeErr = l.Conn.Close()

@@ -116,11 +116,9 @@ func served(t testing.TB, s *Session, handler func(*Exchange)) <-chan error {
 	return ended
 }
 
-// rawAgent is an agent played by hand, connected to a relay's end of a
-// session, whose control stream is open.
-func rawAgent(t testing.TB, connect connector) (*rawPeer, *Session, <-chan error) {
-	t.Helper()
-	a, r := connect(t)
+// acceptOn accepts an agent's session at the relay's end r; what it returns is
+// closed without one if that fails.
+func acceptOn(t testing.TB, r net.Conn) <-chan *Session {
 	relays := make(chan *Session, 1)
 	go func() { // ended by the preface's timeout at the latest
 		defer close(relays)
@@ -135,6 +133,15 @@ func rawAgent(t testing.TB, connect connector) (*rawPeer, *Session, <-chan error
 		}
 		relays <- s
 	}()
+	return relays
+}
+
+// rawAgent is an agent played by hand, connected to a relay's end of a
+// session, whose control stream is open.
+func rawAgent(t testing.TB, connect connector) (*rawPeer, *Session, <-chan error) {
+	t.Helper()
+	a, r := connect(t)
+	relays := acceptOn(t, r)
 	p := &rawPeer{a, t, make(map[uint32][]byte)}
 	hello, err := appendHello(&Hello{Kind: KindSession})
 	if err != nil {
