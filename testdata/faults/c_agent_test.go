@@ -9,7 +9,8 @@ import (
 func linkReturns() []fault {
 	return []fault{
 		{"C01", "unknown tunnel name", func(r *run) {
-			t := r.open(setup{script: reply(ok)}) // whose answer it must not be
+			// The relay's only tunnel, whose answer it must not be.
+			t := r.open(setup{script: reply(ok), relay: r.ownRelay("127.0.0.1:0")})
 			host := r.name + "-nobody.localhost:" + t.relay.port()
 			r.wantError(r.ask(t.relay.addr, host, request{}), "unknown_name")
 			r.wantError(r.ask(t.relay.addr, host, request{proto: "h2"}), "unknown_name")
