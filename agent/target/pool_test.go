@@ -298,13 +298,19 @@ func TestKeepAliveTimeout(t *testing.T) {
 	}
 }
 
-// A server that says that it closes at once is believed.
+// A server that says that it closes at once is believed, also when its body has
+// taken the place of the head.
 func TestKeepAliveOfServer(t *testing.T) {
-	s := serve(t, replies("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n"))
-	r := newRig(t, s.addr, Config{})
-	r.get("/")
-	r.get("/")
-	if n := s.accepted(); n != 2 {
-		t.Errorf("%d connections, want 2", n)
+	for _, size := range []int{0, 1 << 20} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			s := serve(t, replies(fmt.Sprintf("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nX-Long: %s\r\nContent-Length: %d\r\n\r\n%s",
+				strings.Repeat("y", smallBuffer), size, strings.Repeat("x", size))))
+			r := newRig(t, s.addr, Config{})
+			r.get("/")
+			r.get("/")
+			if n := s.accepted(); n != 2 {
+				t.Errorf("%d connections, want 2", n)
+			}
+		})
 	}
 }

@@ -124,6 +124,7 @@ func (f *flight) respond() *tunnel.Failure {
 		return tunnel.AsFailure(err)
 	}
 	f.status = f.resp.Status
+	f.c.keep = keepTime(&f.resp) // now: the body takes the head's place
 	f.c.sock.onWait = f.flushFn
 	failure := f.relay()
 	f.c.sock.onWait = nil
@@ -212,7 +213,7 @@ func (f *flight) finish() *tunnel.Failure {
 	c, reusable := f.c, f.r == f.w && !f.resp.Close
 	reusable = f.detach() && reusable
 	f.c = nil
-	switch c.keep = keepTime(&f.resp); {
+	switch {
 	case !whole:
 		f.t.pool.drop(c)
 		c.sock.reset()
