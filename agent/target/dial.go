@@ -124,11 +124,24 @@ func (d *dialer) reachLoopback(ctx context.Context) (net.Conn, error) {
 		d.last.Store(1 - first)
 		return c, nil
 	}
-	// What says most: a refusal, else whatever is not the lack of IPv6.
-	if c := connectCause(err2); c == tunnel.TargetRefused || connectCause(err) == tunnel.TargetUnroutable {
+	if weight(err2) > weight(err) {
 		return nil, err2
 	}
 	return nil, err
+}
+
+// weight orders errors of connects by how much they say: most is that the
+// target was there, least the lack of IPv6.
+func weight(err error) int {
+	switch connectCause(err) {
+	case tunnel.TargetClosed:
+		return 3
+	case tunnel.TargetRefused:
+		return 2
+	case tunnel.TargetUnroutable:
+		return 0
+	}
+	return 1
 }
 
 // reachHalf connects within half of the time that ctx leaves.

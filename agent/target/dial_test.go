@@ -127,6 +127,7 @@ func fakeDialer(t testing.TB, addr string, connect func(ctx context.Context, net
 func TestLoopbackOrder(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	noIPv6 := &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv6loopback}, Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}
+	reset := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNRESET)}
 	if runtime.GOOS == "windows" {
 		t.Skip("other numbers")
 	}
@@ -156,6 +157,8 @@ func TestLoopbackOrder(t *testing.T) {
 		{refused, context.DeadlineExceeded, "[::1]:80 127.0.0.1:80", tunnel.TargetRefused},
 		{context.DeadlineExceeded, refused, "[::1]:80 127.0.0.1:80", tunnel.TargetRefused},
 		{noIPv6, context.DeadlineExceeded, "[::1]:80 127.0.0.1:80", tunnel.TargetConnectTimeout},
+		{reset, refused, "[::1]:80 127.0.0.1:80", tunnel.TargetClosed},
+		{refused, reset, "[::1]:80 127.0.0.1:80", tunnel.TargetClosed},
 	} {
 		tried = nil
 		answers["[::1]:80"], answers["127.0.0.1:80"] = test.six, test.four
@@ -184,6 +187,7 @@ func TestConnectCause(t *testing.T) {
 		want tunnel.Cause
 	}{
 		{sys(syscall.ECONNREFUSED), tunnel.TargetRefused},
+		{sys(syscall.ECONNRESET), tunnel.TargetClosed},
 		{sys(syscall.ENOENT), tunnel.TargetRefused},
 		{sys(syscall.EACCES), tunnel.TargetNotPermitted},
 		{sys(syscall.EPERM), tunnel.TargetNotPermitted},

@@ -13,8 +13,10 @@ import (
 // it is none of its own.
 func errnoCause(e syscall.Errno) tunnel.Cause {
 	switch e {
-	case syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOENT, syscall.ENOTDIR, syscall.ENOTSOCK:
+	case syscall.ECONNREFUSED, syscall.ENOENT, syscall.ENOTDIR, syscall.ENOTSOCK:
 		return tunnel.TargetRefused
+	case syscall.ECONNRESET: // the connection stood, and was cut at once
+		return tunnel.TargetClosed
 	case syscall.EACCES, syscall.EPERM:
 		return tunnel.TargetNotPermitted
 	case syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,

@@ -13,9 +13,10 @@ import (
 // returns.
 func errnoCause(e syscall.Errno) tunnel.Cause {
 	switch e {
-	case windows.WSAECONNREFUSED, windows.WSAECONNRESET,
-		windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND, windows.WSAENOTSOCK:
+	case windows.WSAECONNREFUSED, windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND, windows.WSAENOTSOCK:
 		return tunnel.TargetRefused
+	case windows.WSAECONNRESET: // the connection stood, and was cut at once
+		return tunnel.TargetClosed
 	case windows.WSAEACCES, windows.ERROR_ACCESS_DENIED:
 		return tunnel.TargetNotPermitted
 	case windows.WSAENETUNREACH, windows.WSAEHOSTUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN,

@@ -123,6 +123,12 @@ func TestHealth(t *testing.T) {
 		if h := target.Health(); len(told) != 4 || told[3].Up || h.Up || h.Note() != "last seen up 59 min ago" {
 			t.Errorf("told %+v, health %+v", told, h)
 		}
+		s.set(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNRESET)})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(told) != 5 || !told[4].Up {
+			t.Errorf("told %+v of a target that accepts and resets", told)
+		}
 		cancel()
 		wg.Wait()
 	})

@@ -13,9 +13,13 @@ var errStopping = errors.New("the agent is stopping")
 // says when the target was last seen up.
 func (t *Target) dial(ctx context.Context) (*conn, *tunnel.Failure) {
 	c, f := t.dialer.dial(ctx)
-	if f == nil {
+	switch {
+	case f == nil:
 		t.health.alive()
 		return c, nil
+	case f.Cause == tunnel.TargetClosed:
+		t.health.alive() // it accepted the connection
+		return nil, f
 	}
 	t.health.dead(f)
 	if note := t.Health().Note(); note != "" && f.Cause != tunnel.VisitorGone {
