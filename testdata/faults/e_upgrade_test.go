@@ -199,9 +199,9 @@ func upgrades() []fault {
 			t.wantFailure(v.answer("GET"), "target_closed", "upgrade_failed")
 		}},
 		{"X659", "WebSocket 8 MiB both ways", func(r *run) {
+			sent := pattern(8 << 20)
 			t := r.open(setup{script: upgrade("websocket", echoRaw)})
 			v := t.upgraded("websocket")
-			sent := pattern(8 << 20)
 			go func() { // ends with the visitor
 				io.WriteString(v.conn, sent)
 				v.conn.(closeWriter).CloseWrite()
