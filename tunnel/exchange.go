@@ -14,14 +14,10 @@ import (
 const (
 	// minChunk to maxChunk, as the link's speed allows, is what is written
 	// to a stream at once: the multiplexer makes one frame of it, and a
-	// frame cannot be overtaken.
+	// frame cannot be overtaken. It keeps a buffer of the largest for each
+	// lane.
 	minChunk = 16 << 10
-	maxChunk = 64 << 10
-
-	// smallBuffer is what an exchange reads with at first, bigBuffer when
-	// its body turns out to be long.
-	smallBuffer = 4 << 10
-	bigBuffer   = 64 << 10
+	maxChunk = 256 << 10
 
 	// bulkAfter is how many bytes make an exchange bulk.
 	bulkAfter = 256 << 10

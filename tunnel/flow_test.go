@@ -6,6 +6,8 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"share/tunnel/nbio"
 )
 
 // fill writes until the window is full, and returns what Write then does.
@@ -261,7 +263,7 @@ func TestLargeHeadsAreNotKept(t *testing.T) {
 	}
 	x.Close()
 	in := &x.in
-	if n := max(cap(in.head), cap(in.side)); n > smallBuffer {
+	if n := max(cap(in.head), cap(in.side)); n > nbio.Small {
 		t.Errorf("a head of %d bytes is kept", n)
 	}
 	if n := max(cap(in.response.Header), cap(in.fields)); n > keepFields {

@@ -267,14 +267,15 @@ func (l *link) buffer() *sync.Pool {
 }
 
 // adapt sets how large frames may be from how long the connection took n
-// bytes. Fewer than a frame's may just have filled a buffer, and say nothing.
+// bytes. Fewer than a frame's may just have filled a buffer, and say nothing;
+// nor does one batch say much: frames become large slowly.
 func (l *link) adapt(n int, took time.Duration) {
 	chunk := int(l.chunk.Load())
 	if n < chunk {
 		return
 	}
 	fits := int64(n) * int64(frameTime) / int64(max(took, time.Microsecond))
-	l.chunk.Store(int32(max(min(fits, int64(2*chunk), maxChunk), minChunk)))
+	l.chunk.Store(int32(max(min(fits, int64(chunk+minChunk), maxChunk), minChunk)))
 }
 
 // Flush returns when all that was written has been handed to the connection,

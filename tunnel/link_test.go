@@ -259,7 +259,7 @@ func TestFramesFitTheLink(t *testing.T) {
 		took  time.Duration
 		want  int
 	}{
-		{"a fast one doubles them", minChunk, minChunk, time.Microsecond, 2 * minChunk},
+		{"a fast one enlarges them", 2 * minChunk, 2 * minChunk, time.Microsecond, 3 * minChunk},
 		{"up to a bound", maxChunk, maxChunk, time.Microsecond, maxChunk},
 		{"a slow one gets small ones at once", maxChunk, maxChunk, time.Second, minChunk},
 		{"one between gets what it takes in time", maxChunk, maxChunk, 2 * frameTime, maxChunk / 2},

@@ -2,17 +2,13 @@ package tunnel
 
 import (
 	"io"
-	"sync"
 	"sync/atomic"
+
+	"share/tunnel/nbio"
 )
 
 // keepFields is how many fields an exchange has room for while it is idle.
 const keepFields = 128
-
-var (
-	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
-	bigBuffers   = sync.Pool{New: func() any { b := make([]byte, bigBuffer); return &b }}
-)
 
 // A reader is the peer's half of an exchange.
 type reader struct {
@@ -43,17 +39,17 @@ func (in *reader) reset() {
 	in.remain, in.received, in.expect = 0, 0, -1
 	in.trailers = nil
 	in.trim()
-	if in.buf != nil && len(*in.buf) == bigBuffer && in.empty() {
+	if in.buf != nil && len(*in.buf) > nbio.Small && in.empty() {
 		in.release()
 	}
 }
 
 // trim gives up what an unusually large head took: the next will be smaller.
 func (in *reader) trim() {
-	if cap(in.head) > smallBuffer {
+	if cap(in.head) > nbio.Small {
 		in.head = nil
 	}
-	if cap(in.side) > smallBuffer {
+	if cap(in.side) > nbio.Small {
 		in.side = nil
 	}
 	for _, h := range []*Header{&in.request.Header, &in.response.Header, &in.fields} {
@@ -71,11 +67,7 @@ func (in *reader) release() {
 	if in.buf == nil {
 		return
 	}
-	if len(*in.buf) == bigBuffer {
-		bigBuffers.Put(in.buf)
-	} else {
-		smallBuffers.Put(in.buf)
-	}
+	nbio.Free(in.buf)
 	in.buf = nil
 	in.r, in.w = 0, 0
 }
@@ -83,14 +75,13 @@ func (in *reader) release() {
 // fill reads more from the stream behind what is unread.
 func (in *reader) fill() error {
 	if in.buf == nil {
-		in.buf = smallBuffers.Get().(*[]byte)
+		in.buf = nbio.Buffer(nbio.Small)
 	}
 	if in.empty() {
-		in.r, in.w = 0, 0
-		if in.received > bulkAfter/4 && len(*in.buf) == smallBuffer {
-			in.release()
-			in.buf = bigBuffers.Get().(*[]byte)
+		if in.received > bulkAfter/4 {
+			in.buf = nbio.Fit(in.buf, in.w)
 		}
+		in.r, in.w = 0, 0
 	} else if in.w == len(*in.buf) {
 		in.w = copy(*in.buf, (*in.buf)[in.r:in.w])
 		in.r = 0

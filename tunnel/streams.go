@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"share/tunnel/nbio"
 )
 
 const (
@@ -204,8 +206,8 @@ func (l *lane) finish(x *Exchange) {
 // would stay in memory. It returns false if that has not happened at the
 // deadline, if there is one, or after finishBytes.
 func (l *lane) readOut(stream *yamux.Stream, deadline time.Time) bool {
-	buf := smallBuffers.Get().(*[]byte)
-	defer smallBuffers.Put(buf)
+	buf := nbio.Buffer(nbio.Small)
+	defer nbio.Free(buf)
 	for left := finishBytes; deadline.IsZero() || left > 0 && time.Now().Before(deadline); {
 		// Every time: who aborts the exchange just now sets another, as
 		// wake does once the multiplexer is closing.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 const (
@@ -44,10 +45,10 @@ func (f *flight) send() {
 // carry sends the rest of the request's body over c. If the visitor's half is
 // cut, so is the connection: without its end the body cannot look whole.
 func (f *flight) carry(c *conn) {
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := nbio.Buffer(nbio.Large)
+	defer nbio.Free(buf)
 	for {
-		p, whole, err := f.next(buf[:])
+		p, whole, err := f.next(*buf)
 		if err != nil && err != io.EOF {
 			c.sock.reset()
 			return

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/nbio"
 )
 
 // A seen is what a target read of a request.
@@ -54,7 +55,7 @@ func TestUploads(t *testing.T) {
 	s := serve(t, reads(got, ok))
 	r := newRig(t, s.addr, Config{})
 	began := time.Now()
-	sizes := []int{1, 100, maxInline - 1, maxInline, maxInline + 1, bigBuffer - 1, bigBuffer, bigBuffer + 1, 3_000_000}
+	sizes := []int{1, 100, maxInline - 1, maxInline, maxInline + 1, nbio.Large - 1, nbio.Large, nbio.Large + 1, 3_000_000}
 	for _, size := range sizes {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d chunked=%v", size, chunked), func(t *testing.T) {

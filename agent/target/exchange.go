@@ -7,14 +7,13 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 const (
-	// smallBuffer holds a usual response, head and body.
+	// smallBuffer holds a usual response, head and body; a Large one any head.
 	smallBuffer = 16 << 10
-
-	// bigBuffer is what long bodies are carried with; the largest head fits it.
-	bigBuffer = http1.MaxResponseHead
+	_           = uint(nbio.Large - http1.MaxResponseHead)
 
 	// maxHead bounds the request head's storage that is kept between exchanges.
 	maxHead = 64 << 10
@@ -23,8 +22,6 @@ const (
 	// for the request's rest: often that is only not yet written.
 	earlyGrace = 50 * time.Millisecond
 )
-
-var bigBuffers = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
 
 // A flight carries one exchange over one connection, and is then used for
 // another. Its goroutine writes the request and reads the response; a request
@@ -42,9 +39,9 @@ type flight struct {
 	carried bool   // a second goroutine sends the request's rest
 
 	small  [smallBuffer]byte
-	big    *[bigBuffer]byte // nil unless in use
-	buf    []byte           // small or big
-	r, w   int              // unread bytes are buf[r:w]
+	big    *[]byte // nil unless in use
+	buf    []byte  // small or big
+	r, w   int     // unread bytes are buf[r:w]
 	resp   http1.Response
 	out    tunnel.Response
 	fields tunnel.Header // storage of out.Header
@@ -74,15 +71,12 @@ func newFlight(t *Target) *flight {
 
 // release makes f ready for another exchange.
 func (f *flight) release() {
-	if f.big != nil {
-		bigBuffers.Put(f.big)
-		f.big = nil
-	}
+	f.shrink()
 	if cap(f.head) > maxHead {
 		f.head = nil
 	}
 	f.x, f.req, f.c, f.upgrade = nil, nil, nil, nil
-	f.buf, f.r, f.w = f.small[:], 0, 0
+	f.r, f.w = 0, 0
 	f.out = tunnel.Response{}
 	f.taken, f.sent, f.carried, f.status = 0, false, false, 0
 	select {

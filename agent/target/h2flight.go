@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/nbio"
 )
 
 // interim is a 1xx response on its way from the connection's reader, which must
@@ -208,15 +209,15 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 		return tunnel.AsFailure(err)
 	}
 	f.status = resp.StatusCode
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	buf := nbio.Buffer(nbio.Large)
+	defer nbio.Free(buf)
 	for {
 		// A Read may wait, so nothing is held back behind it.
 		if err := f.x.Flush(); err != nil {
 			return tunnel.AsFailure(err)
 		}
-		n, err := resp.Body.Read(buf[:])
-		if _, err := f.x.Write(buf[:n]); err != nil {
+		n, err := resp.Body.Read(*buf)
+		if _, err := f.x.Write((*buf)[:n]); err != nil {
 			return tunnel.AsFailure(err)
 		}
 		if err == io.EOF {

@@ -9,6 +9,7 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 // maxInterim bounds the 1xx responses before a final one. Servers send one or
@@ -90,14 +91,23 @@ func (f *flight) more() error {
 	return err
 }
 
-// grow moves what is unread to a big buffer.
+// grow moves what is unread to a bigger buffer.
 func (f *flight) grow() {
-	if f.big != nil {
-		return
+	if f.big == nil {
+		f.big = nbio.Buffer(nbio.Large)
+		copy(*f.big, f.small[:])
+	} else {
+		f.big = nbio.Grow(f.big)
 	}
-	f.big = bigBuffers.Get().(*[bigBuffer]byte)
-	f.w = copy(f.big[:], f.buf[f.r:f.w])
-	f.r, f.buf = 0, f.big[:]
+	f.buf = *f.big
+}
+
+// shrink goes back to the small buffer, where nothing is unread.
+func (f *flight) shrink() {
+	if f.big != nil {
+		nbio.Free(f.big)
+		f.big, f.buf = nil, f.small[:]
+	}
 }
 
 // sendHead passes the head in f.resp on, less what ends here and what is
@@ -176,9 +186,11 @@ func (f *flight) relay() *tunnel.Failure {
 // fill reads the next bytes of a body, all earlier ones having been passed on.
 // Bodies that fill the buffer get a bigger one.
 func (f *flight) fill() error {
-	if f.w == len(f.buf) {
-		f.r = f.w
+	switch {
+	case f.w == len(f.buf):
 		f.grow()
+	case f.w < nbio.Small:
+		f.shrink()
 	}
 	f.r = 0
 	n, err := f.c.Read(f.buf)

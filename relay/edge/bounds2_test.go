@@ -11,6 +11,7 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 // Floods end a connection, and soon: each sends what an honest visitor would
@@ -156,7 +157,7 @@ func TestUnreadFrames2(t *testing.T) {
 	c.mu.Unlock()
 	ping := append(appendFrameHeader(nil, framePing, 0, 0, 8), 1, 2, 3, 4, 5, 6, 7, 8)
 	// A batch under way, what is queued, and what was read at once.
-	const most = 2*maxQueued + lingerBytes + largeRead
+	const most = 2*maxQueued + lingerBytes + nbio.Large
 	n := 0
 	for ; n < 10*most; n += len(ping) {
 		if _, err := ours.Write(ping); err != nil {

@@ -12,26 +12,21 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 const (
-	// smallRead is what a connection reads with, largeRead when a head or a
-	// body is longer: as much as goes into one frame.
-	smallRead = 4 << 10
-	largeRead = 2 * http1.MaxHead
-
 	// outBuffer is how much of an answer is gathered before it is sent.
 	outBuffer = 32 << 10
+
+	// A Large buffer holds any head.
+	_ = uint(nbio.Large - http1.MaxHead)
 
 	// largePiece is from where on a copy costs more than it saves.
 	largePiece = 16 << 10
 )
 
-var (
-	smallReads = sync.Pool{New: func() any { b := make([]byte, smallRead); return &b }}
-	largeReads = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
-	outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); return &b }}
-)
+var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); return &b }}
 
 // A phase is what a connection waits for.
 type phase uint8
@@ -99,7 +94,7 @@ func newConn(e *Edge, nc, raw net.Conn, first []byte) *conn {
 	c.peer = newPeer(raw.RemoteAddr(), nc != raw, e.TrustedProxies)
 	c.client = []byte(c.peer.addr)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.buf = smallReads.Get().(*[]byte)
+	c.buf = nbio.Buffer(nbio.Small)
 	c.w = copy(*c.buf, first)
 	return c
 }
@@ -123,17 +118,8 @@ func (c *conn) serve() {
 func (c *conn) release() {
 	c.cancel()
 	c.nc.Close()
-	c.freeRead()
+	nbio.Free(c.buf)
 	c.freeOut()
-}
-
-func (c *conn) freeRead() {
-	if len(*c.buf) == largeRead {
-		largeReads.Put(c.buf)
-	} else {
-		smallReads.Put(c.buf)
-	}
-	c.buf = nil
 }
 
 // enter changes the phase.
@@ -208,11 +194,11 @@ func (c *conn) fill() error {
 		c.r, c.w = 0, 0
 	}
 	if c.w == len(*c.buf) {
-		if c.r > 0 {
+		if c.r == 0 {
+			c.buf = nbio.Grow(c.buf)
+		} else {
 			c.w = copy(*c.buf, (*c.buf)[c.r:c.w])
 			c.r = 0
-		} else {
-			c.grow()
 		}
 	}
 	n, err := c.nc.Read((*c.buf)[c.w:])
@@ -226,25 +212,13 @@ func (c *conn) fill() error {
 	return err
 }
 
-// grow moves what is unread to a large buffer.
-func (c *conn) grow() {
-	if len(*c.buf) == largeRead {
-		return
-	}
-	large := largeReads.Get().(*[]byte)
-	n := copy(*large, (*c.buf)[c.r:c.w])
-	c.freeRead()
-	c.buf, c.r, c.w = large, 0, n
-}
-
 // shrink goes back to a small buffer when it suffices.
 func (c *conn) shrink() {
-	if c.r == c.w && len(*c.buf) == largeRead {
-		c.freeRead()
-		c.buf = smallReads.Get().(*[]byte)
+	if c.r == c.w {
+		c.buf = nbio.Fit(c.buf, 0)
 		c.r, c.w = 0, 0
 	}
-	if cap(c.text) > smallRead {
+	if cap(c.text) > nbio.Small {
 		c.text = nil
 	}
 }
@@ -281,7 +255,7 @@ var past = time.Unix(1, 0)
 func (c *conn) peek(x *tunnel.Exchange, done chan struct{}) {
 	defer close(done)
 	for c.peeked = nil; c.peeked == nil; {
-		if c.w-c.r >= largeRead {
+		if c.w-c.r >= nbio.Large {
 			return
 		}
 		c.peeked = c.fill()

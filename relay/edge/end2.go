@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/nbio"
 )
 
 // end closes the connection. err is why: the visitor is told of a connError,
@@ -52,5 +53,5 @@ func (c *conn2) end(err error) {
 		linger(c.nc, *c.buf)
 	}
 	c.raw.Close()
-	c.freeRead()
+	nbio.Free(c.buf)
 }

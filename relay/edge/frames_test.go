@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"share/tunnel"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"share/tunnel"
 )
 
 // A visitor2 is one raw connection of HTTP/2.

@@ -5,6 +5,7 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 // A pseudo is a pseudo-field of a request (RFC 9113 8.3.1).
@@ -52,10 +53,10 @@ func (h *head) reset(trailers bool) {
 
 // trim gives up what an unusually large head took.
 func (h *head) trim() {
-	if cap(h.text) > smallRead {
+	if cap(h.text) > nbio.Small {
 		h.text = nil
 	}
-	if cap(h.crumbs) > smallRead {
+	if cap(h.crumbs) > nbio.Small {
 		h.crumbs = nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 // respond answers the request whose head was read, and reports whether the
@@ -159,7 +160,7 @@ func (c *conn) body() ([]byte, error) {
 			return nil, io.EOF
 		}
 		if c.r == c.w {
-			c.grow()
+			c.buf = nbio.Fit(c.buf, c.w)
 			if err := c.fill(); err != nil {
 				return nil, c.bodyError(err)
 			}

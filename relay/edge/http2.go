@@ -10,6 +10,7 @@ import (
 
 	"share/tunnel"
 	"share/tunnel/http1"
+	"share/tunnel/nbio"
 )
 
 const (
@@ -102,7 +103,7 @@ func newConn2(e *Edge, nc, raw net.Conn, first []byte) *conn2 {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.hpack = hpack.NewDecoder(hpackTable, func(f hpack.HeaderField) { c.block.head.add(f) })
 	c.hpack.SetMaxStringLength(maxBlock)
-	c.buf = smallReads.Get().(*[]byte)
+	c.buf = nbio.Buffer(nbio.Small)
 	c.w = copy(*c.buf, first)
 	return c
 }
@@ -184,19 +185,15 @@ func (c *conn2) next() (f frame, err error) {
 func (c *conn2) fill() error {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
-		if len(*c.buf) == largeRead && c.lastRead < smallRead {
-			c.freeRead()
-			c.buf = smallReads.Get().(*[]byte)
+		if c.lastRead < nbio.Small {
+			c.buf = nbio.Fit(c.buf, c.lastRead)
 		}
 	} else if c.w == len(*c.buf) || c.r > 0 && len(*c.buf)-c.r < frameHeaderLen+maxFrame {
 		c.w = copy(*c.buf, (*c.buf)[c.r:c.w])
 		c.r = 0
 	}
 	if c.w == len(*c.buf) {
-		large := largeReads.Get().(*[]byte)
-		copy(*large, *c.buf)
-		c.freeRead()
-		c.buf = large
+		c.buf = nbio.Grow(c.buf)
 	}
 	n, err := c.nc.Read((*c.buf)[c.w:])
 	c.w += n
@@ -208,15 +205,6 @@ func (c *conn2) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
-}
-
-func (c *conn2) freeRead() {
-	if len(*c.buf) == largeRead {
-		largeReads.Put(c.buf)
-	} else {
-		smallReads.Put(c.buf)
-	}
-	c.buf = nil
 }
 
 // arrive notes whether a head, or the preface, is arriving.

@@ -36,10 +36,10 @@ type half struct {
 	err error
 	now bool // the attempt does not wait
 
-	held *[]byte // what writes have left since Cork; nil without
+	held *[]byte // what waits for Uncork; nil without Cork
 }
 
-// corkBuffer is the size of the buffers that hold what Uncork sends.
+// corkBuffer is how much waits for Uncork.
 const corkBuffer = 128 << 10
 
 var corkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, corkBuffer); return &b }}
@@ -128,11 +128,30 @@ func (c *Conn) WriteBoth(p, q []byte) (int, error) {
 	h := &c.write
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.held != nil {
-		*h.held = append(append(*h.held, p...), q...)
-		return len(p) + len(q), nil
+	if h.held == nil {
+		return c.send(p, q)
 	}
-	return c.send(p, q)
+	if len(*h.held)+len(p)+len(q) > corkBuffer {
+		if err := c.sendHeld(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p)+len(q) > corkBuffer {
+		return c.send(p, q)
+	}
+	*h.held = append(append(*h.held, p...), q...)
+	return len(p) + len(q), nil
+}
+
+// sendHeld sends what waits for Uncork. The write half's mu is held.
+func (c *Conn) sendHeld() error {
+	held := c.write.held
+	if len(*held) == 0 {
+		return nil
+	}
+	_, err := c.send(*held, nil)
+	*held = (*held)[:0]
+	return err
 }
 
 // send sends p and then q. The write half's mu is held.
@@ -144,7 +163,7 @@ func (c *Conn) send(p, q []byte) (int, error) {
 	return h.n, c.outcome("write", err, h.err)
 }
 
-// Cork makes writes wait in memory, without bound, until Uncork: for a layer
+// Cork makes writes wait in memory, 128 KiB at most, until Uncork: for a layer
 // that makes many of one, as TLS does.
 func (c *Conn) Cork() {
 	c.write.mu.Lock()
@@ -154,25 +173,17 @@ func (c *Conn) Cork() {
 	}
 }
 
-// Uncork sends what has been written since Cork as one, and returns why it
-// cannot.
+// Uncork sends what waits as one, and returns why it cannot.
 func (c *Conn) Uncork() error {
 	h := &c.write
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	held := h.held
-	if held == nil {
+	if h.held == nil {
 		return nil
 	}
+	err := c.sendHeld()
+	corkBuffers.Put(h.held)
 	h.held = nil
-	var err error
-	if len(*held) > 0 {
-		_, err = c.send(*held, nil)
-	}
-	if cap(*held) == corkBuffer {
-		*held = (*held)[:0]
-		corkBuffers.Put(held)
-	}
 	return err
 }
 

@@ -120,6 +120,41 @@ func TestCork(t *testing.T) {
 	}
 }
 
+// What is corked has a bound: more is sent, in its order.
+func TestCorkIsBounded(t *testing.T) {
+	c, far := pair(t)
+	far.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.Cork()
+	var want []byte
+	for i, size := range []int{corkBuffer - 1, 1, 1, corkBuffer, 3 * corkBuffer, 7} {
+		p := bytes.Repeat([]byte{byte('a' + i)}, size)
+		want = append(want, p...)
+		wrote := make(chan error, 1)
+		go func() { // ended by the reads below
+			_, err := c.Write(p)
+			wrote <- err
+		}()
+		got := make([]byte, max(0, len(want)-corkBuffer))
+		if _, err := io.ReadFull(far, got); err != nil || !bytes.HasPrefix(want, got) {
+			t.Fatalf("%d bytes are not what was sent (%v)", len(got), err)
+		}
+		want = want[len(got):]
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+		if n := cap(*c.write.held); n != corkBuffer {
+			t.Fatalf("%d bytes are held, want %d at most", n, corkBuffer)
+		}
+	}
+	if err := c.Uncork(); err != nil {
+		t.Fatal(err)
+	}
+	c.CloseWrite()
+	if got, err := io.ReadAll(far); !bytes.Equal(got, want) || err != nil {
+		t.Errorf("%d bytes at the end (%v), want %d", len(got), err, len(want))
+	}
+}
+
 // TestErrors compares each error with that of the connection beneath.
 func TestErrors(t *testing.T) {
 	past := time.Unix(1, 0)
