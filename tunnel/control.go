@@ -46,7 +46,8 @@ func newControl(l *lane, stream *yamux.Stream) *control {
 	return &control{lane: l, stream: stream, pings: pingBurst, filled: time.Now()}
 }
 
-// send queues what add appends.
+// send queues what add appends. The first brings a PING along: a later answer may
+// have to wait behind bodies.
 func (c *control) send(add func([]byte) ([]byte, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,6 +58,9 @@ func (c *control) send(add func([]byte) ([]byte, error)) error {
 	p, err := add(c.pending)
 	if err != nil {
 		return err
+	}
+	if c.open == 0 && c.lane.session.rtt.Load() == 0 {
+		p = c.ask(p)
 	}
 	c.pending = p
 	if !c.writing {
@@ -150,16 +154,9 @@ func (c *control) ask(b []byte) []byte {
 	return append(b, typePing, 0, 0, 0)
 }
 
-// credit sends a CREDIT, and a PING with the first: how long its answer takes
-// decides on the next.
 func (c *control) credit(k credit) {
 	// An error is the lane's end.
-	_ = c.send(func(b []byte) ([]byte, error) {
-		if c.lane.rtt.Load() == 0 && c.open == 0 {
-			b = c.ask(b)
-		}
-		return appendCredit(b, k), nil
-	})
+	_ = c.send(func(b []byte) ([]byte, error) { return appendCredit(b, k), nil })
 }
 
 // receive reads frames until the stream or the protocol ends.
@@ -248,10 +245,7 @@ func (c *control) answered() {
 	c.pongs, c.asked, c.open = nil, time.Time{}, max(c.open-1, 0)
 	c.mu.Unlock()
 	if !asked.IsZero() {
-		took := max(time.Since(asked), 1) // 0 is for not known, and the clock may be coarse
-		if rtt := c.lane.rtt.Load(); rtt == 0 || int64(took) < rtt {
-			c.lane.rtt.Store(int64(took))
-		}
+		c.lane.session.measured(time.Since(asked))
 	}
 	for _, answered := range pongs {
 		close(answered)

@@ -37,7 +37,6 @@ type lane struct {
 	bulk     atomic.Int32 // of them, those that have become large
 	opening  atomic.Int32 // exchanges that wait for a stream
 	unopened atomic.Int64 // since when no stream could be opened, 0 if one was
-	rtt      atomic.Int64 // the least time that a PONG took, in nanoseconds; 0 before the first
 	consumed atomic.Int64 // bytes of streams that were read
 
 	mu        sync.Mutex

@@ -158,6 +158,7 @@ func rawAgent(t testing.TB, connect connector) (*rawPeer, *Session, <-chan error
 	}
 	ended := served(t, relay, nil)
 	t.Cleanup(func() { a.Close() })
+	p.meet(relay)
 	return p, relay, ended
 }
 
@@ -186,7 +187,21 @@ func rawRelay(t testing.TB, connect connector, handler func(*Exchange)) (*rawPee
 	<-done
 	ended := served(t, agent, handler)
 	t.Cleanup(func() { r.Close() })
+	p.meet(agent)
 	return p, agent, ended
+}
+
+// meet answers the PING that comes with the first frame of s.
+func (p *rawPeer) meet(s *Session) {
+	p.t.Helper()
+	p.put(muxBytes(1, frame(typePing)))
+	for _, want := range []byte{typePong, typePing} {
+		if typ, _ := p.next(1); typ != want {
+			p.t.Fatalf("frame %d at the begin of a session, want %d", typ, want)
+		}
+	}
+	p.put(muxBytes(1, frame(typePong)))
+	until(p.t, "a round trip", func() bool { return s.rtt.Load() != 0 })
 }
 
 // within returns what comes from c.

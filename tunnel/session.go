@@ -38,7 +38,8 @@ type Session struct {
 	inbox    chan Message
 	crowded  chan struct{} // see Crowded; holds one
 	live     atomic.Int64
-	spare    Budget // what windows have taken
+	spare    Budget       // what windows have taken
+	rtt      atomic.Int64 // the least time that a PONG took, in nanoseconds; 0 before the first
 	draining atomic.Bool
 	quiet    chan struct{} // closed when draining and nothing is live
 	calm     sync.Once

@@ -17,7 +17,7 @@ const (
 
 	// largeWindow is from where on a window must be used up as a whole to grow:
 	// half of one fits into the sockets of a visitor that reads nothing.
-	largeWindow = 16 << 20
+	largeWindow = 8 << 20
 
 	// maxWindow is what a window grows to, for a reader that keeps up.
 	maxWindow = 64 << 20
@@ -90,7 +90,7 @@ func (w *window) credit(read, length int64) {
 // all of a large one: it held its peer up, if anything did. Four times if that
 // took hardly more than one, or it is the first.
 func (w *window) grow(now time.Time) {
-	factor, lasted, trip := int64(4), now.Sub(w.since), w.x.lane.roundTrip()
+	factor, lasted, trip := int64(4), now.Sub(w.since), w.x.lane.session.roundTrip()
 	switch {
 	case w.since.IsZero():
 	case lasted >= 2*trip:
@@ -140,11 +140,22 @@ func (s *Session) giveBack(n int64) {
 
 // roundTrip is the least time that an answer of the peer took, long before the
 // first: a window that need not have grown costs less than one that should.
-func (l *lane) roundTrip() time.Duration {
-	if rtt := time.Duration(l.rtt.Load()); rtt > 0 {
+func (s *Session) roundTrip() time.Duration {
+	if rtt := time.Duration(s.rtt.Load()); rtt > 0 {
 		return max(rtt, leastRoundTrip)
 	}
 	return deadAfter
+}
+
+// measured notes that an answer of the peer took so long.
+func (s *Session) measured(took time.Duration) {
+	n := int64(max(took, 1)) // 0 is for not known, and the clock may be coarse
+	for {
+		rtt := s.rtt.Load()
+		if rtt != 0 && rtt <= n || s.rtt.CompareAndSwap(rtt, n) {
+			return
+		}
+	}
 }
 
 // heldSlack is what a lane may hold beside its windows: of bodies that were

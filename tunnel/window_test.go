@@ -73,7 +73,7 @@ func TestWindowGrowsWithTheWay(t *testing.T) {
 	if n, err := receive(x); n != size || err != nil {
 		t.Fatalf("%d bytes, %v; want %d", n, err, size)
 	}
-	if rtt := x.lane.roundTrip(); rtt < 20*time.Millisecond || rtt > time.Second {
+	if rtt := x.lane.session.roundTrip(); rtt < 20*time.Millisecond || rtt > time.Second {
 		t.Errorf("round trip of %v, want 20ms and little more", rtt)
 	}
 	if x.in.window.size <= 1<<20 {
@@ -120,7 +120,7 @@ func TestWindowGrowsOnALongerWay(t *testing.T) {
 	a, r := farPair(t, 25*time.Millisecond)
 	_, relay := pair(t, a, r, sends(size))
 	x := begin(t, relay)
-	x.lane.rtt.Store(int64(40 * time.Millisecond))
+	x.lane.session.rtt.Store(int64(40 * time.Millisecond))
 	if n, err := receive(x); n != size || err != nil {
 		t.Fatalf("%d bytes, %v; want %d", n, err, size)
 	}
@@ -142,15 +142,15 @@ func TestWindowOfReaderThatStalls(t *testing.T) {
 	if _, err := x.ReceiveResponse(); err != nil {
 		t.Fatal(err)
 	}
-	for read := 0; read < 12<<20; {
+	for read := 0; read < 6<<20; {
 		p, err := x.Data()
 		if err != nil {
 			t.Fatal(err)
 		}
 		read += len(p)
 	}
-	if x.in.window.size > 16<<20 {
-		t.Errorf("a window of %d MiB after 12 MiB, want 16 MiB at most", x.in.window.size>>20)
+	if x.in.window.size > 8<<20 {
+		t.Errorf("a window of %d MiB after 6 MiB, want 8 MiB at most", x.in.window.size>>20)
 	}
 }
 
@@ -303,29 +303,29 @@ func TestRoundTrip(t *testing.T) {
 	l.control.ping(nil)
 	l.control.ping(nil)
 	pong()
-	l.rtt.Store(int64(time.Hour))
+	relay.rtt.Store(int64(time.Hour))
 	l.control.ping(nil)
 	pong() // of the second
 	pong()
 	pong() // of none
-	if rtt := l.roundTrip(); rtt != time.Hour {
+	if rtt := relay.roundTrip(); rtt != time.Hour {
 		t.Errorf("the answer to an earlier PING made the round trip %v", rtt)
 	}
 	l.control.ping(nil)
 	pong()
-	if rtt := l.roundTrip(); rtt >= time.Hour {
+	if rtt := relay.roundTrip(); rtt >= time.Hour {
 		t.Error("a PING that was alone is not measured")
 	}
 
 	// A coarse clock sees no time pass.
-	l.rtt.Store(0)
+	relay.rtt.Store(0)
 	l.control.ping(nil)
 	l.control.mu.Lock()
 	l.control.asked = time.Now().Add(time.Hour)
 	l.control.mu.Unlock()
 	pong()
-	if rtt := l.rtt.Load(); rtt <= 0 {
-		t.Errorf("a round trip of %d ns: every CREDIT would bring another PING", rtt)
+	if rtt := relay.rtt.Load(); rtt <= 0 {
+		t.Errorf("a round trip of %d ns: it would not be known", rtt)
 	}
 }
 
