@@ -140,9 +140,9 @@ func TestDrain2(t *testing.T) {
 		for _, c := range s.all(nil) {
 			c := c.(*conn2)
 			c.mu.Lock()
-			heading := c.heading
+			unsettled := c.heading || c.running == 0 && c.busy() // SETTINGS still to be sent
 			c.mu.Unlock()
-			if heading {
+			if unsettled {
 				return false
 			}
 		}
