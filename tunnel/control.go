@@ -244,8 +244,8 @@ func (c *control) answered() {
 	pongs, asked := c.pongs, c.asked
 	c.pongs, c.asked, c.open = nil, time.Time{}, max(c.open-1, 0)
 	c.mu.Unlock()
-	if !asked.IsZero() {
-		c.lane.session.measured(time.Since(asked))
+	if !asked.IsZero() && c.lane.session.measured(time.Since(asked)) {
+		c.ping(nil)
 	}
 	for _, answered := range pongs {
 		close(answered)

@@ -64,7 +64,7 @@
 // 8 to 15 are kept for byte streams that begin without HTTP, and datagrams.
 //
 // Heads have 96 KiB and 4096 fields at most, control frames 16 KiB. A write to
-// a stream is of 16 KiB at most, of 64 where the connection takes as much in 2
+// a stream is of 16 KiB at most, of 256 where the connection takes as much in 2
 // ms: yamux makes a frame of it, which nothing overtakes.
 //
 // # Exchanges
@@ -103,11 +103,11 @@
 // A half may carry 256 KiB of body, the payload of DATA, and then as many bytes
 // in all as the last CREDIT for its exchange says. The reader sends one when half
 // of its window was read, or an eighth of a large one; the window grows, to 64
-// MiB at most, while half of it lasts for less than two round trips and memory
-// is to spare. A round trip is the least time from a PING, which comes with the
-// first CREDIT of a lane, to its PONG. Yamux's own windows are opened wide enough
-// never to close: 256 MiB. A peer that sends more than it may ends the exchange,
-// or the lane.
+// MiB at most, while it is smaller than what the reader takes in two round trips
+// and memory is to spare. A round trip is the least time from a PING to its PONG,
+// of which the first frame of a session brings eight, one after the other. Yamux's
+// own windows are opened wide enough never to close: 256 MiB. A peer that sends
+// more than it may ends the exchange, or the lane.
 //
 // # Heartbeat and drain
 //

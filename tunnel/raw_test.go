@@ -191,7 +191,7 @@ func rawRelay(t testing.TB, connect connector, handler func(*Exchange)) (*rawPee
 	return p, agent, ended
 }
 
-// meet answers the PING that comes with the first frame of s.
+// meet answers the PINGs that come with the first frame of s.
 func (p *rawPeer) meet(s *Session) {
 	p.t.Helper()
 	p.put(muxBytes(1, frame(typePing)))
@@ -200,8 +200,16 @@ func (p *rawPeer) meet(s *Session) {
 			p.t.Fatalf("frame %d at the begin of a session, want %d", typ, want)
 		}
 	}
-	p.put(muxBytes(1, frame(typePong)))
-	until(p.t, "a round trip", func() bool { return s.rtt.Load() != 0 })
+	for n := int64(1); ; n++ {
+		p.put(muxBytes(1, frame(typePong)))
+		until(p.t, "a round trip", func() bool { return s.trips.Load() == n })
+		if n == firstTrips {
+			return
+		}
+		if typ, _ := p.next(1); typ != typePing {
+			p.t.Fatalf("frame %d behind %d round trips, want PING", typ, n)
+		}
+	}
 }
 
 // within returns what comes from c.

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"io"
 	"sync/atomic"
+	"time"
 
 	"share/tunnel/nbio"
 )
@@ -15,6 +16,8 @@ type reader struct {
 	x    *Exchange
 	buf  *[]byte // nil while the exchange is parked
 	r, w int     // unread bytes are (*buf)[r:w]
+
+	drained bool // the last read brought all that there was
 
 	head     []byte // payload of the last head
 	side     []byte // payload of the last other frame
@@ -86,7 +89,7 @@ func (in *reader) fill() error {
 		in.w = copy(*in.buf, (*in.buf)[in.r:in.w])
 		in.r = 0
 	}
-	n, err := in.x.stream.Read((*in.buf)[in.w:])
+	n, err := in.receive((*in.buf)[in.w:])
 	in.w += n
 	in.x.count(n)
 	in.x.lane.consumed.Add(int64(n))
@@ -97,6 +100,20 @@ func (in *reader) fill() error {
 		err = io.ErrNoProgress
 	}
 	return in.x.streamError(err)
+}
+
+// receive reads from the stream, and notes for how long it waited where more of
+// a large body was due: the last read left nothing behind.
+func (in *reader) receive(p []byte) (n int, err error) {
+	if in.drained && in.received > bulkAfter {
+		began := time.Now()
+		n, err = in.x.stream.Read(p)
+		in.window.waited += time.Since(began)
+	} else {
+		n, err = in.x.stream.Read(p)
+	}
+	in.drained = n < len(p)
+	return n, err
 }
 
 // next reads a frame's header.

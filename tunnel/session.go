@@ -40,6 +40,7 @@ type Session struct {
 	live     atomic.Int64
 	spare    Budget       // what windows have taken
 	rtt      atomic.Int64 // the least time that a PONG took, in nanoseconds; 0 before the first
+	trips    atomic.Int64 // how many were measured
 	draining atomic.Bool
 	quiet    chan struct{} // closed when draining and nothing is live
 	calm     sync.Once

@@ -15,10 +15,6 @@ const (
 	// firstWindow is what a half may send before any CREDIT.
 	firstWindow = 256 << 10
 
-	// largeWindow is from where on a window must be used up as a whole to grow:
-	// half of one fits into the sockets of a visitor that reads nothing.
-	largeWindow = 8 << 20
-
 	// maxWindow is what a window grows to, for a reader that keeps up.
 	maxWindow = 64 << 20
 
@@ -35,9 +31,13 @@ const (
 	// for it. An eighth is enough for the peer not to wait for the next.
 	leastCredit = 512 << 10
 
-	// leastRoundTrip is taken for shorter ones: windows that last for less
-	// cost more CREDITs than memory is worth.
+	// leastRoundTrip is taken for shorter ones: whoever reads or writes may
+	// have to wait as long for a processor.
 	leastRoundTrip = 200 * time.Microsecond
+
+	// firstTrips is how many round trips are measured one after the other when a
+	// session begins.
+	firstTrips = 8
 )
 
 // A window is a reader's: how far its peer may be ahead. It belongs to the
@@ -48,15 +48,16 @@ type window struct {
 	granted int64 // bytes of body that may come in all
 	due     int64 // when as many were read, CREDIT is
 
-	spent int64     // when as many were read, so much was used up that it may grow
-	since time.Time // when that began
+	spent  int64         // when as many were read, half of it was, and it may grow
+	since  time.Time     // when that began
+	waited time.Duration // for which nothing was there to be read since then
 }
 
 // reset makes w ready for a body.
 func (w *window) reset() {
 	w.close()
 	w.granted, w.due = firstWindow, firstWindow/2
-	w.spent, w.since = firstWindow/2, time.Time{}
+	w.spent, w.since, w.waited = firstWindow/2, time.Time{}, 0
 }
 
 // close gives back what w has above firstWindow.
@@ -77,30 +78,25 @@ func (w *window) credit(read, length int64) {
 	if read >= w.spent {
 		now := time.Now()
 		w.grow(now)
-		w.spent, w.since = read+w.size/2, now
-		if w.size >= largeWindow {
-			w.spent = read + w.size
-		}
+		w.spent, w.since, w.waited = read+w.size/2, now, 0
 	}
 	w.granted, w.due = read+w.size, read+min(w.size/2, max(w.size/8, leastCredit))
 	w.x.lane.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
 }
 
-// grow enlarges a window half of which was used up within two round trips, or
-// all of a large one: it held its peer up, if anything did. Four times if that
-// took hardly more than one, or it is the first.
+// grow doubles a window that is smaller than what its reader takes in two round
+// trips, going by the half of it just read and not counting what it waited for.
+// More would only be more to wait in memory, which no cache holds. The first
+// time there is nothing to go by, and it grows to four times its size.
 func (w *window) grow(now time.Time) {
-	factor, lasted, trip := int64(4), now.Sub(w.since), w.x.lane.session.roundTrip()
-	switch {
-	case w.since.IsZero():
-	case lasted >= 2*trip:
-		return
-	case lasted >= trip*5/4:
-		factor = 2
-	}
-	size := min(w.size*factor, maxWindow)
-	if w.size < largeWindow {
-		size = min(size, largeWindow)
+	size := 4 * w.size
+	if !w.since.IsZero() {
+		busy := max(now.Sub(w.since)-w.waited, time.Microsecond)
+		takes := float64(w.size/2) / float64(busy) * float64(2*w.x.lane.session.roundTrip())
+		if takes <= float64(w.size) {
+			return
+		}
+		size = min(2*w.size, maxWindow)
 	}
 	if size > w.size && w.x.lane.session.take(size-w.size) {
 		w.size = size
@@ -147,13 +143,15 @@ func (s *Session) roundTrip() time.Duration {
 	return deadAfter
 }
 
-// measured notes that an answer of the peer took so long.
-func (s *Session) measured(took time.Duration) {
+// measured notes that an answer of the peer took so long, and reports whether
+// another should be asked for: one alone may have met a process that starts.
+func (s *Session) measured(took time.Duration) (again bool) {
+	again = s.trips.Add(1) < firstTrips
 	n := int64(max(took, 1)) // 0 is for not known, and the clock may be coarse
 	for {
 		rtt := s.rtt.Load()
 		if rtt != 0 && rtt <= n || s.rtt.CompareAndSwap(rtt, n) {
-			return
+			return again
 		}
 	}
 }

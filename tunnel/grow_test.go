@@ -1,0 +1,163 @@
+package tunnel
+
+import (
+	"testing"
+	"time"
+)
+
+// Over a long way the window grows as far as the way is long, and is given
+// back with the exchange.
+func TestWindowGrowsWithTheWay(t *testing.T) {
+	const size = 48 << 20
+	a, r := farPair(t, 10*time.Millisecond)
+	_, relay := pair(t, a, r, sends(size))
+	x := begin(t, relay)
+	if n, err := receive(x); n != size || err != nil {
+		t.Fatalf("%d bytes, %v; want %d", n, err, size)
+	}
+	if rtt := x.lane.session.roundTrip(); rtt < 20*time.Millisecond || rtt > time.Second {
+		t.Errorf("round trip of %v, want 20ms and little more", rtt)
+	}
+	if x.in.window.size <= 1<<20 {
+		t.Errorf("a window of %d KiB after %d MiB, want above 1 MiB", x.in.window.size>>10, size>>20)
+	}
+	x.Close()
+	until(t, "return of the window", func() bool { return relay.spare.taken.Load() == 0 })
+
+	// Also if the lane has ended before.
+	x = begin(t, relay)
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	for x.in.window.size == firstWindow {
+		if _, err := x.Data(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relay.Close()
+	within(t, "end of the session", relay.Done())
+	x.Close()
+	if n := relay.spare.taken.Load(); n != 0 {
+		t.Errorf("%d bytes of window are not given back", n)
+	}
+}
+
+// sends answers with size bytes.
+func sends(size int64) func(*Exchange) {
+	return func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: size})
+		buf := make([]byte, 1<<20)
+		for range size >> 20 {
+			if _, err := x.Write(buf); err != nil {
+				return
+			}
+		}
+		x.End(nil)
+	}
+}
+
+// It grows as well over a way that was shorter when it was measured.
+func TestWindowGrowsOnALongerWay(t *testing.T) {
+	const size = 16 << 20
+	a, r := farPair(t, 25*time.Millisecond)
+	_, relay := pair(t, a, r, sends(size))
+	x := begin(t, relay)
+	x.lane.session.rtt.Store(int64(40 * time.Millisecond))
+	if n, err := receive(x); n != size || err != nil {
+		t.Fatalf("%d bytes, %v; want %d", n, err, size)
+	}
+	if x.in.window.size <= 1<<20 {
+		t.Errorf("a window of %d KiB after %d MiB, want above 1 MiB", x.in.window.size>>10, size>>20)
+	}
+	x.Close()
+}
+
+// What a visitor's sockets take in, before it reads at all, does not make a
+// window large that nobody drains.
+func TestWindowOfReaderThatStalls(t *testing.T) {
+	a, r := farPair(t, 10*time.Millisecond)
+	_, relay := pair(t, a, r, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: -1})
+		<-fill(x)
+	})
+	x := get(t, relay)
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	for read := 0; read < 6<<20; {
+		p, err := x.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += len(p)
+	}
+	if x.in.window.size > 8<<20 {
+		t.Errorf("a window of %d MiB after 6 MiB, want 8 MiB at most", x.in.window.size>>20)
+	}
+}
+
+// A window is no larger than what its reader takes in two round trips, not
+// counting for how long it waited: one that always finds something has enough.
+func TestWindowGrowsToWhatItsReaderTakes(t *testing.T) {
+	_, relay := tcpPair(t, sends(1<<20))
+	x := begin(t, relay)
+	defer x.Close()
+	s := x.lane.session
+	tests := []struct {
+		name         string
+		trip         time.Duration
+		lasted, wait time.Duration // of 512 KiB
+		want         int64
+	}{
+		{"a long way, and a reader that waits", 100 * time.Millisecond, 100 * time.Millisecond, 99 * time.Millisecond, 2 << 20},
+		{"a long way, and a reader that is as slow", 100 * time.Millisecond, 100 * time.Millisecond, 0, 1 << 20},
+		{"a long way, and a reader that is faster", 100 * time.Millisecond, 90 * time.Millisecond, 0, 2 << 20},
+		{"a short way, and a reader that waits for a processor", time.Millisecond, 10 * time.Millisecond, 8 * time.Millisecond, 1 << 20},
+		{"no time at all", time.Millisecond, 0, 0, 2 << 20},
+		{"all of it waited", time.Millisecond, time.Second, time.Second, 2 << 20},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s.rtt.Store(int64(tt.trip))
+			now := time.Now()
+			w := &window{x: x, size: 1 << 20, since: now.Add(-tt.lasted), waited: tt.wait}
+			w.grow(now)
+			if w.size != tt.want {
+				t.Errorf("a window of %d KiB, want %d", w.size>>10, tt.want>>10)
+			}
+			s.giveBack(w.size - 1<<20)
+		})
+	}
+}
+
+// What a reader waited for is noted where a body has grown large.
+func TestReaderNotesItsWaits(t *testing.T) {
+	const pause, size = 20 * time.Millisecond, 2 * bulkAfter
+	more := make(chan struct{})
+	_, relay := tcpPair(t, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: size})
+		x.Write(make([]byte, size-1))
+		x.Flush()
+		<-more
+		x.Write([]byte{0})
+		x.End(nil)
+	})
+	x := begin(t, relay)
+	defer x.Close()
+	if _, err := x.ReceiveResponse(); err != nil {
+		t.Fatal(err)
+	}
+	for x.in.received < size-1 {
+		if _, err := x.Data(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := x.in.window.waited
+	time.AfterFunc(pause, func() { close(more) })
+	if _, err := x.Data(); err != nil {
+		t.Fatal(err)
+	}
+	if waited := x.in.window.waited - before; waited < pause/2 {
+		t.Errorf("a wait of %v noted as %v", pause, waited)
+	}
+}
