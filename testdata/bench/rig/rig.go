@@ -6,11 +6,13 @@ package rig
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 )
 
 // Build returns the path of a share binary: that of the environment variable
@@ -56,13 +58,17 @@ func root() (string, error) {
 	}
 }
 
-// FreeAddr returns a loopback address that nothing listens on just now, for
-// servers that must come back at the same place.
+// FreeAddr returns an address of loopback that nothing listens at. Its port is
+// below those that connections get (ip(7), ip_local_port_range): one of them
+// would take it before a program that is about to listen.
 func FreeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	var err error
+	for range 100 {
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(20_000)))); err == nil {
+			ln.Close()
+			return ln.Addr().String(), nil
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
+	return "", fmt.Errorf("find a free port: %w", err)
 }
