@@ -36,8 +36,12 @@ type half struct {
 	err error
 	now bool // the attempt does not wait
 
-	held *[]byte // what waits for Uncork; nil without Cork
+	held    *[]byte // what waits for Uncork; nil without Cork
+	unpaced bool    // unpace was called
 }
+
+// paceFrom is from where on a write may be paced.
+const paceFrom = 16 << 10
 
 // corkBuffer is how much waits for Uncork.
 const corkBuffer = 128 << 10
@@ -157,6 +161,10 @@ func (c *Conn) sendHeld() error {
 // send sends p and then q. The write half's mu is held.
 func (c *Conn) send(p, q []byte) (int, error) {
 	h := &c.write
+	if !h.unpaced && len(p)+len(q) >= paceFrom {
+		h.unpaced = true
+		unpace(c.Conn, c.raw)
+	}
 	h.p, h.q, h.n, h.err = p, q, 0, nil
 	err := c.raw.Write(h.try)
 	h.p, h.q = nil, nil
