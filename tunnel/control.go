@@ -242,9 +242,13 @@ func (c *control) rare(typ byte, ignorable bool, payload []byte) error {
 func (c *control) answered() {
 	c.mu.Lock()
 	pongs, asked := c.pongs, c.asked
+	last := c.open == 1
 	c.pongs, c.asked, c.open = nil, time.Time{}, max(c.open-1, 0)
 	c.mu.Unlock()
-	if !asked.IsZero() && c.lane.session.measured(time.Since(asked)) {
+	if !asked.IsZero() {
+		c.lane.session.measured(time.Since(asked))
+	}
+	if last && c.lane.session.trips.Load() < firstTrips {
 		c.ping(nil)
 	}
 	for _, answered := range pongs {

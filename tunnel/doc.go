@@ -102,16 +102,19 @@
 //
 // A half may carry 256 KiB of body, the payload of DATA, and then as many bytes
 // in all as the last CREDIT for its exchange says. The reader sends one when half
-// of its window was read, or an eighth of a large one; the window grows, to 64
-// MiB at most, while it is smaller than what the reader takes in two round trips
-// and memory is to spare. A round trip is the least time from a PING to its PONG,
-// of which the first frame of a session brings eight, one after the other. Yamux's
-// own windows are opened wide enough never to close: 256 MiB. A peer that sends
-// more than it may ends the exchange, or the lane.
+// of its window was read, or an eighth of a large one. With the first the window
+// becomes four times as large; then it doubles, to 64 MiB at most, while half of
+// it is read within two round trips, less than one of them is spent on anything
+// but waiting for more, and memory is to spare. A round trip is the least time
+// from a PING to its PONG. The first frame of an end brings a PING, and each PONG
+// the next until eight were measured. Yamux's own windows are opened wide enough
+// never to close: 256 MiB. A peer that sends more than it may ends the exchange,
+// or the lane.
 //
 // # Heartbeat and drain
 //
-// Any byte received is a sign of life. After ten seconds without one an agent
+// Any byte received is a sign of life. A PING is answered by PONG; more than 100
+// at once and 10 a second end the lane. After ten seconds without one an agent
 // sends PING, after twelve the relay; after 25 an end closes the lane. A lane
 // dies alone; the session ends with the last.
 //

@@ -96,8 +96,9 @@ func TestWindowOfReaderThatStalls(t *testing.T) {
 	}
 }
 
-// A window is no larger than what its reader takes in two round trips, not
-// counting for how long it waited: one that always finds something has enough.
+// A window grows that lasts for two round trips at most, and for less than one
+// without its reader's waits: a reader that always finds something has enough,
+// and so has a peer that sends little.
 func TestWindowGrowsToWhatItsReaderTakes(t *testing.T) {
 	_, relay := tcpPair(t, sends(1<<20))
 	x := begin(t, relay)
@@ -114,7 +115,8 @@ func TestWindowGrowsToWhatItsReaderTakes(t *testing.T) {
 		{"a long way, and a reader that is faster", 100 * time.Millisecond, 90 * time.Millisecond, 0, 2 << 20},
 		{"a short way, and a reader that waits for a processor", time.Millisecond, 10 * time.Millisecond, 8 * time.Millisecond, 1 << 20},
 		{"no time at all", time.Millisecond, 0, 0, 2 << 20},
-		{"all of it waited", time.Millisecond, time.Second, time.Second, 2 << 20},
+		{"a long way, and a peer that sends slowly", 100 * time.Millisecond, 200 * time.Millisecond, 199 * time.Millisecond, 1 << 20},
+		{"a short way, and a peer that sends now and then", time.Millisecond, time.Second, time.Second, 1 << 20},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -130,9 +132,10 @@ func TestWindowGrowsToWhatItsReaderTakes(t *testing.T) {
 	}
 }
 
-// What a reader waited for is noted where a body has grown large.
+// What a reader waited for is noted once its window may grow again, and where the
+// first one was used up.
 func TestReaderNotesItsWaits(t *testing.T) {
-	const pause, size = 20 * time.Millisecond, 2 * bulkAfter
+	const pause, size = 20 * time.Millisecond, firstWindow + 1
 	more := make(chan struct{})
 	_, relay := tcpPair(t, func(x *Exchange) {
 		x.SendResponse(&Response{Status: 200, ContentLength: size})
@@ -159,5 +162,32 @@ func TestReaderNotesItsWaits(t *testing.T) {
 	}
 	if waited := x.in.window.waited - before; waited < pause/2 {
 		t.Errorf("a wait of %v noted as %v", pause, waited)
+	}
+}
+
+// A peer that sends less than the way would carry gets no large window.
+func TestWindowOfSlowPeerIsSmall(t *testing.T) {
+	const size, piece, pause = 8 << 20, 64 << 10, 10 * time.Millisecond
+	a, r := farPair(t, 5*time.Millisecond)
+	_, relay := pair(t, a, r, func(x *Exchange) {
+		x.SendResponse(&Response{Status: 200, ContentLength: size})
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for range size / piece {
+			<-tick.C
+			if _, err := x.Write(make([]byte, piece)); err != nil {
+				return
+			}
+			x.Flush()
+		}
+		x.End(nil)
+	})
+	x := begin(t, relay)
+	defer x.Close()
+	if n, err := receive(x); n != size || err != nil {
+		t.Fatalf("%d bytes, %v; want %d", n, err, size)
+	}
+	if x.in.window.size > 1<<20 {
+		t.Errorf("a window of %d KiB for 64 KiB a round trip", x.in.window.size>>10)
 	}
 }

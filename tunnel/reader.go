@@ -102,10 +102,10 @@ func (in *reader) fill() error {
 	return in.x.streamError(err)
 }
 
-// receive reads from the stream, and notes for how long it waited where more of
-// a large body was due: the last read left nothing behind.
+// receive reads from the stream, and notes for how long it waited once the
+// window may grow again: where the last read left nothing behind.
 func (in *reader) receive(p []byte) (n int, err error) {
-	if in.drained && in.received > bulkAfter {
+	if in.drained && !in.window.since.IsZero() {
 		began := time.Now()
 		n, err = in.x.stream.Read(p)
 		in.window.waited += time.Since(began)

@@ -36,7 +36,7 @@ const (
 	leastRoundTrip = 200 * time.Microsecond
 
 	// firstTrips is how many round trips are measured one after the other when a
-	// session begins.
+	// session begins: one alone may meet a process that starts.
 	firstTrips = 8
 )
 
@@ -84,16 +84,17 @@ func (w *window) credit(read, length int64) {
 	w.x.lane.control.credit(credit{w.x.stream.StreamID(), w.x.number(), w.granted})
 }
 
-// grow doubles a window that is smaller than what its reader takes in two round
-// trips, going by the half of it just read and not counting what it waited for.
-// More would only be more to wait in memory, which no cache holds. The first
-// time there is nothing to go by, and it grows to four times its size.
+// grow doubles a window that may have held its peer up: half of it was read
+// within two round trips, and less than one of them was spent on anything but
+// waiting for more. A window that is larger than what its reader takes would only
+// hold more in memory, which no cache holds; one larger than what its peer sends
+// would be for nothing. The first time there is nothing to go by, and it grows to
+// four times its size.
 func (w *window) grow(now time.Time) {
 	size := 4 * w.size
 	if !w.since.IsZero() {
-		busy := max(now.Sub(w.since)-w.waited, time.Microsecond)
-		takes := float64(w.size/2) / float64(busy) * float64(2*w.x.lane.session.roundTrip())
-		if takes <= float64(w.size) {
+		lasted, trip := now.Sub(w.since), w.x.lane.session.roundTrip()
+		if lasted >= 2*trip || lasted-w.waited >= trip {
 			return
 		}
 		size = min(2*w.size, maxWindow)
@@ -143,15 +144,14 @@ func (s *Session) roundTrip() time.Duration {
 	return deadAfter
 }
 
-// measured notes that an answer of the peer took so long, and reports whether
-// another should be asked for: one alone may have met a process that starts.
-func (s *Session) measured(took time.Duration) (again bool) {
-	again = s.trips.Add(1) < firstTrips
+// measured notes that an answer of the peer took so long.
+func (s *Session) measured(took time.Duration) {
+	s.trips.Add(1)
 	n := int64(max(took, 1)) // 0 is for not known, and the clock may be coarse
 	for {
 		rtt := s.rtt.Load()
 		if rtt != 0 && rtt <= n || s.rtt.CompareAndSwap(rtt, n) {
-			return again
+			return
 		}
 	}
 }

@@ -34,10 +34,11 @@ type half struct {
 	old []byte // what a Read returns first
 	n   int
 	err error
-	now bool // the attempt does not wait
 
-	held    *[]byte // what waits for Uncork; nil without Cork
-	unpaced bool    // unpace was called
+	now     bool // the attempt does not wait
+	unpaced bool // unpace was called
+
+	held *[]byte // what waits for Uncork; nil without Cork
 }
 
 // paceFrom is from where on a write may be paced.

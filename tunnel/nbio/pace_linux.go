@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unpace lets c send as fast as its peer reads, if that is on this machine. A
-// congestion control that paces, as BBR does, looks for a bottleneck on the way;
-// loopback has none, and halves its speed by waiting for one.
+// unpace keeps the sending of c from being slowed down for a way's sake, if that
+// is loopback. BBR looks for the bottleneck on the way and paces for it; there is
+// none, and half the speed is lost. Reno goes at up to twice what it has measured.
 func unpace(c net.Conn, raw syscall.RawConn) {
 	local, ok := c.LocalAddr().(*net.TCPAddr)
 	if !ok || !local.IP.IsLoopback() {
