@@ -70,6 +70,7 @@ func TestArrows(t *testing.T) {
 		"share/relay":          {"share/relay/edge", "share/relay/route", "share/tunnel", "share/tunnel/nbio"},
 		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
 		"share/relay/route":    {"share/tunnel"},
+		"share/relay/store":    {},
 		"share/tunnel":         {"share/tunnel/nbio", "github.com/hashicorp/yamux"},
 		"share/tunnel/http1":   {"share/tunnel"},
 		"share/tunnel/nbio":    {},
