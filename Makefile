@@ -3,6 +3,7 @@
 # make build     a static binary: ./share
 # make bench     share beside nginx; BENCH=small takes a minute
 # make chaos     the chaos ledger with 100,000 requests; CHAOS_SEED=n repeats one
+# make soak      a store that is killed 1,000 times, and one that is filled
 # make fuzz      every fuzz test for FUZZTIME
 # make cover     what the packages' own tests cover, as cover.html
 
@@ -19,7 +20,7 @@ COMMANDS = ./testdata/bench
 # program:package of Debian, for each client that tests run.
 NEEDS = curl:curl git:git litmus:litmus
 
-.PHONY: test needs check fuzz bench chaos cover build clean
+.PHONY: test needs check fuzz bench chaos soak cover build clean
 
 # Suites go one after another: they measure time and have the machine to
 # themselves. All run, even if one fails.
@@ -70,6 +71,9 @@ bench:
 
 chaos:
 	CHAOS_REQUESTS=100000 $(GO) test -count=1 -v -timeout 30m -run TestLedger ./testdata/chaos
+
+soak:
+	STORE_CRASHES=1000 $(GO) test -count=1 -v -timeout 30m -run 'TestCrash|TestFileFull' ./relay/store
 
 cover:
 	$(GO) test -coverprofile cover.out -coverpkg ./... ./...
