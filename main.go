@@ -3,9 +3,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -15,6 +18,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/net/http/httpproxy"
@@ -23,6 +27,7 @@ import (
 	"share/agent/target"
 	"share/agent/terminal"
 	"share/relay"
+	"share/relay/admin"
 	"share/tunnel"
 	"share/tunnel/procs"
 )
@@ -65,7 +70,7 @@ func usage(hint, format string, args ...any) *agent.Error {
 }
 
 func wrongUsage(c *cli.Context, err error, _ bool) error {
-	return usage("see "+c.App.Name+" --help", "%v", err)
+	return usage("see "+cmp.Or(c.Command.HelpName, c.App.Name)+" --help", "%v", err)
 }
 
 func noCommand(c *cli.Context) error {
@@ -73,6 +78,14 @@ func noCommand(c *cli.Context) error {
 		return usage("see share --help", "there is no command %q", name)
 	}
 	return cli.ShowAppHelp(c)
+}
+
+// noSubcommand is a command that only has others below it.
+func noSubcommand(c *cli.Context) error {
+	if name := c.Args().First(); name != "" {
+		return usage("see "+c.Command.HelpName+" --help", "there is no command %q", name)
+	}
+	return cli.ShowSubcommandHelp(c)
 }
 
 // sharing is what the flags of share http say.
@@ -234,7 +247,7 @@ type relaying struct {
 	level     slog.Level
 	json      bool
 
-	cert, key, tokenFile string
+	cert, key, tokenFile, data string
 }
 
 func relayCommand() *cli.Command {
@@ -242,9 +255,10 @@ func relayCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "relay",
 		Usage: "run a relay",
-		Description: "Without an address, the relay listens on http://127.0.0.1:7070. Beyond loopback it wants tokens,\n" +
-			"from SHARE_TOKEN or --token-file, and certificates for what agents connect to.",
-		Action: r.run,
+		Description: "Without an address, the relay listens on http://127.0.0.1:7070. Beyond loopback it wants certificates for\n" +
+			"what agents connect to, and tokens: it keeps them in --data, and makes the first one itself.",
+		Action:      r.run,
+		Subcommands: operatorCommands(),
 		Flags: []cli.Flag{
 			terminal.Text("http", "take visitors, and agents, in plain HTTP at `ADDR`", &r.addresses.HTTP),
 			terminal.Text("https", "take visitors and agents over TLS at `ADDR`", &r.addresses.HTTPS),
@@ -253,6 +267,7 @@ func relayCommand() *cli.Command {
 			terminal.Text("agents", "take agents alone at `ADDR`", &r.addresses.Agents),
 			terminal.Text("domain", "give tunnels the names below `DOMAIN` (default: localhost)", &r.relay.Domain),
 			terminal.Value("public-url", "visitors come to `URL`, through a front", terminal.URL(&r.relay.PublicURL)),
+			terminal.Text("data", "keep tokens and names in the folder `DIR` (default: in the user's state folder, where others than this machine reach the relay)", &r.data),
 			terminal.Text("token-file", "let agents in that have a token of `FILE`: a label and a token in each line", &r.tokenFile),
 			terminal.Toggle("insecure", "let tokens travel in plain beyond loopback", &r.relay.Insecure),
 			terminal.Value("trusted-proxies", "believe the forwarding fields of peers in `CIDR,...`", terminal.Prefixes(&r.relay.TrustedProxies)),
@@ -271,6 +286,13 @@ func (r *relaying) run(c *cli.Context) error {
 	if err := r.load(); err != nil {
 		return err
 	}
+	data, err := r.openData()
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		defer data.Close()
+	}
 	rel, err := relay.New(r.relay)
 	if err != nil {
 		return usage("", "%v", err)
@@ -281,7 +303,55 @@ func (r *relaying) run(c *cli.Context) error {
 	}
 	ctx, stop := untilSignal(rel.Cut)
 	defer stop()
+	if data != nil && r.relay.Tokens.Empty() {
+		err = data.Accounts.First(ctx, func(secret string) error { return welcome(c.App.Writer, secret, rel.AgentAddress(doors)) })
+	}
+	if err != nil {
+		for _, d := range doors {
+			d.Close()
+		}
+		return fmt.Errorf("first token: %w", err)
+	}
 	return rel.Serve(ctx, doors...)
+}
+
+// openData opens the relay's data folder, if it has one, and gives the relay
+// what is in it.
+func (r *relaying) openData() (*relay.Data, error) {
+	if r.data == "" {
+		if !r.addresses.Beyond() {
+			return nil, nil
+		}
+		if r.data = relayDir(); r.data == "" {
+			if !r.relay.Tokens.Empty() {
+				return nil, nil
+			}
+			return nil, usage("name a folder with --data", "there is no state folder for tokens")
+		}
+	}
+	data, err := relay.OpenData(r.data)
+	if errors.Is(err, relay.ErrInUse) {
+		return nil, &agent.Error{Code: 1, Message: err.Error(), Hint: "stop that relay, or name another folder with --data", Err: err}
+	}
+	if err != nil {
+		return nil, agent.Unusable("--data wants a folder of the relay's own", err)
+	}
+	r.relay.Accounts, r.relay.Admin = data.Accounts, data.Admin
+	return data, nil
+}
+
+// welcome tells the operator of a new relay how to let the first agent in.
+func welcome(w io.Writer, secret, address string) error {
+	note := ""
+	switch {
+	case address == "":
+		address, note = "RELAY", " (RELAY is how this relay is reached from there)"
+	case strings.HasPrefix(address, "http:"):
+		address += " --insecure"
+	}
+	_, err := fmt.Fprintf(w, "This relay is new. Its first token, which is shown this once:\n\n    %s\n\n"+
+		"Where a program is to be shared%s:\n\n    SHARE_TOKEN=%s share http 8080 --relay %s\n\n", secret, note, secret, address)
+	return err
 }
 
 // load reads what the flags name, and checks that it goes together.
@@ -309,7 +379,7 @@ func (r *relaying) load() (err error) {
 			return agent.Unusable("--tls-cert and --tls-key want a certificate and its key in PEM", err)
 		}
 	}
-	if err := r.addresses.Check(cfg); err != nil {
+	if err := r.addresses.Check(); err != nil {
 		return usage("", "%v", err)
 	}
 	cfg.Version, _ = build()
@@ -319,6 +389,103 @@ func (r *relaying) load() (err error) {
 		cfg.Logger = slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
 	return nil
+}
+
+// An operator is what the flags of the commands say that look after a relay.
+type operator struct {
+	data string
+	json bool
+
+	token   admin.NewToken
+	expires time.Duration
+	label   string
+}
+
+// operatorCommands are those below share relay. Each is given to the relay that
+// runs with the same data folder, over its socket.
+func operatorCommands() []*cli.Command {
+	o := &operator{}
+	group := func(name, usage string, commands ...*cli.Command) *cli.Command {
+		for _, c := range commands {
+			c.HideHelpCommand, c.OnUsageError = true, wrongUsage
+			c.Flags = append(c.Flags, terminal.Toggle("json", "write what the relay answers as JSON", &o.json))
+			terminal.Unset(c.Flags) // the environment is for what lasts
+			c.Flags = append(c.Flags, terminal.Text("data", "the relay's data folder is `DIR` (default: that of a relay that names none)", &o.data))
+		}
+		return &cli.Command{Name: name, Usage: usage, Subcommands: commands, Action: noSubcommand, HideHelpCommand: true, OnUsageError: wrongUsage}
+	}
+	label := terminal.Text("label", "the account is called `LABEL`", &o.label)
+	return []*cli.Command{
+		group("token", "make and revoke the tokens that let agents in",
+			&cli.Command{Name: "create", Usage: "make a token for an account, and show it once", Flags: []cli.Flag{label,
+				terminal.Value("names", "the token is good for names like `PATTERN,...`, such as pr-* (default: all)", terminal.List(&o.token.Names)),
+				terminal.Value("expires", "the token ends after `TIME`, such as 90d (default: never)", terminal.Days(&o.expires)),
+				terminal.Value("max-tunnels", "at most `N` tunnels are open with the token (default: as many as the account may have names)", terminal.Number(&o.token.MaxTunnels, 1, 1_000_000)),
+			}, Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
+				o.token.Account, o.token.Seconds = o.label, int64((o.expires+time.Second-1)/time.Second)
+				return k.CreateToken(ctx, o.token)
+			})},
+			&cli.Command{Name: "ls", Usage: "list the tokens, not their secrets", Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
+				return k.ListTokens(ctx)
+			})},
+			&cli.Command{Name: "revoke", Usage: "revoke a token: its agents are gone within seconds", ArgsUsage: "ID", Action: o.action("ID", func(ctx context.Context, k *admin.Console, id string) error {
+				return k.RevokeToken(ctx, id)
+			})}),
+		group("name", "say whose names are",
+			&cli.Command{Name: "reserve", Usage: "keep a name for an account for ever", ArgsUsage: "NAME", Flags: []cli.Flag{label}, Action: o.action("NAME", func(ctx context.Context, k *admin.Console, name string) error {
+				return k.ReserveName(ctx, name, o.label)
+			})},
+			&cli.Command{Name: "ls", Usage: "list the names that have an owner", Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
+				return k.ListNames(ctx)
+			})},
+			&cli.Command{Name: "release", Usage: "take a name from its account", ArgsUsage: "NAME", Action: o.action("NAME", func(ctx context.Context, k *admin.Console, name string) error {
+				return k.ReleaseName(ctx, name)
+			})}),
+		group("tunnel", "see and end the tunnels that are open",
+			&cli.Command{Name: "ls", Usage: "list the tunnels", Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
+				return k.ListTunnels(ctx)
+			})},
+			&cli.Command{Name: "kick", Usage: "end a tunnel: its agent stops", ArgsUsage: "NAME", Action: o.action("NAME", func(ctx context.Context, k *admin.Console, name string) error {
+				return k.KickTunnel(ctx, name)
+			})}),
+	}
+}
+
+// action is a command that do carries out. want is what its only argument is
+// called, empty if it takes none.
+func (o *operator) action(want string, do func(ctx context.Context, k *admin.Console, arg string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		switch {
+		case want == "" && c.NArg() > 0:
+			return usage("", "%s takes no argument, and not %q", c.Command.Name, c.Args().First())
+		case want != "" && c.NArg() != 1:
+			return usage("", "%s takes one argument, %s", c.Command.Name, want)
+		}
+		if o.data == "" {
+			if o.data = relayDir(); o.data == "" {
+				return usage("name the relay's folder with --data", "there is no state folder")
+			}
+		}
+		k := &admin.Console{Client: admin.NewClient(relay.SocketPath(o.data)), Out: c.App.Writer, Notes: c.App.ErrWriter, JSON: o.json}
+		err := do(c.Context, k, c.Args().First())
+		if refused, ok := errors.AsType[*admin.RefusedError](err); ok {
+			switch {
+			case refused.Invalid():
+				return usage("", "%v", err)
+			case refused.Broken():
+				return err
+			}
+			return &agent.Error{Code: agent.ExitRefused, Message: "relay refused: " + err.Error(), Err: err}
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			return &agent.Error{Code: 1, Message: err.Error(), Hint: "run this as the relay's user", Err: err}
+		}
+		if errors.Is(err, admin.ErrNoRelay) {
+			return &agent.Error{Code: agent.ExitUnreached, Message: "no relay runs with the data folder " + o.data,
+				Hint: "start share relay with it, or name another with --data", Err: err}
+		}
+		return err
+	}
 }
 
 // envToken is SHARE_TOKEN, unless a flag names a file: flags go before the
@@ -340,6 +507,15 @@ func stateDir() string {
 		return dir
 	}
 	return filepath.Join(state, "share")
+}
+
+// relayDir is the data folder of a relay that names none, empty if there is
+// no place for one.
+func relayDir() string {
+	if dir := stateDir(); dir != "" {
+		return filepath.Join(dir, "relay")
+	}
+	return ""
 }
 
 // An interrupt is a signal that asks the program to stop.

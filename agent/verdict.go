@@ -66,6 +66,9 @@ func refusal(code tunnel.RejectCode, message string, after time.Duration, err er
 	case tunnel.RejectEvicted:
 		e.Message = oneLine(message)
 		e.Hint = "stop that agent first, or take the name back with --takeover"
+	case tunnel.RejectKicked:
+		e.Message = oneLine(message)
+		e.Hint = "ask the relay's owner"
 	case tunnel.RejectQuota:
 		e.Hint = "stop another tunnel, or ask the relay's owner for more"
 	case tunnel.RejectProtocol:

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"share/relay/account"
 )
 
 // Config is what a Relay does. Its zero value serves NAME.localhost openly.
@@ -20,9 +22,18 @@ type Config struct {
 	// first door that takes visitors.
 	PublicURL *url.URL
 
-	// Tokens are what agents are let in with. If empty, the relay is open:
-	// every agent is let in, and all are one account.
+	// Tokens are what agents are let in with, beside those of Accounts. If
+	// there are neither, the relay is open: every agent is let in, and all are
+	// one account.
 	Tokens Tokens
+
+	// Accounts keeps tokens, and the owners of names. If nil, names are
+	// forgotten when Serve ends.
+	Accounts *account.Accounts
+
+	// Admin is where the operator's commands come in: who can connect may do
+	// all. Serve closes it. If nil, there are none.
+	Admin net.Listener
 
 	// Insecure lets tokens travel in plain over doors beyond loopback, for
 	// agents that say the same.
@@ -60,6 +71,9 @@ func (c *Config) domain() string {
 	}
 	return strings.ToLower(domain)
 }
+
+// open reports whether agents need no token.
+func (c *Config) open() bool { return c.Tokens.Empty() && c.Accounts == nil }
 
 func (c *Config) grace() time.Duration {
 	if c.Grace == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,8 +22,8 @@ type Addresses struct {
 }
 
 // Check returns a one-line error for what makes no sense, or what would let
-// strangers in: a relay without tokens beyond loopback, or agents in plain.
-func (a *Addresses) Check(cfg *Config) error {
+// agents send their tokens in plain.
+func (a *Addresses) Check() error {
 	if a.HTTP == "" && a.HTTPS == "" && a.Agents == "" {
 		a.HTTP = net.JoinHostPort("127.0.0.1", strconv.Itoa(localPort))
 	}
@@ -34,14 +35,7 @@ func (a *Addresses) Check(cfg *Config) error {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return fmt.Errorf("--%s %q: want a port from 0 to 65535, 0 for a free one", door.kind, door.addr)
 		}
-		if isLoopback(host) {
-			continue
-		}
-		if cfg.Tokens.Empty() {
-			return fmt.Errorf("--%s %s is reached from beyond this machine, and without tokens anybody could open tunnels: "+
-				"put a token into SHARE_TOKEN, or name a file with --token-file", door.kind, door.addr)
-		}
-		if door.kind == doorAgents && a.Certificate == nil {
+		if door.kind == doorAgents && a.Certificate == nil && !isLoopback(host) {
 			return fmt.Errorf("--%s %s is reached from beyond this machine, and agents would send their tokens in plain: "+
 				"add --tls-cert and --tls-key, or listen on loopback", door.kind, door.addr)
 		}
@@ -55,6 +49,15 @@ func (a *Addresses) Check(cfg *Config) error {
 		return errors.New("nothing shows the certificate: add --https or --agents")
 	}
 	return nil
+}
+
+// Beyond reports whether others than this machine reach an address that Check
+// has found right: they must not be let in without tokens.
+func (a *Addresses) Beyond() bool {
+	return slices.ContainsFunc(a.doors(), func(door namedAddress) bool {
+		host, _, _ := net.SplitHostPort(door.addr)
+		return !isLoopback(host)
+	})
 }
 
 // Listen listens at all addresses, or at none and returns why.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"share/relay/admin"
 	"share/relay/edge"
 	"share/relay/route"
 	"share/tunnel"
@@ -29,6 +30,7 @@ type Relay struct {
 	edge   *edge.Edge
 
 	windows tunnel.Budget // of all sessions
+	tunnels tally         // of all tokens
 
 	certificate *Certificate // what visitors are shown, nil if no door has one
 	public      url.URL      // scheme and host below which names live; set by Serve
@@ -53,12 +55,14 @@ func New(cfg Config) (*Relay, error) {
 	if u := cfg.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return nil, fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
 	}
+	names := route.NewRegistry()
+	names.Accounts = cfg.Accounts
 	return &Relay{
 		cfg:      cfg,
 		domain:   domain,
 		id:       rand.Text(),
 		log:      cfg.logger(),
-		names:    route.NewRegistry(),
+		names:    names,
 		cut:      make(chan struct{}),
 		ready:    make(chan struct{}),
 		sessions: make(map[string]*session),
@@ -72,12 +76,25 @@ func (r *Relay) Cut() { r.cutter.Do(func() { close(r.cut) }) }
 // pruneEvery is how often names are looked at that nobody holds.
 const pruneEvery = time.Hour
 
+// saveEvery is how often it is written down who has left which name.
+const saveEvery = 5 * time.Second
+
 // Serve serves at doors, which it closes, until ctx ends. Then it takes no
 // one new, tells the agents, lets open exchanges end within the grace, and
-// returns after all it started has ended: nil, or the error of a door.
+// returns after all it started has ended: nil, or the error of a door, or of
+// the store of accounts that cannot be read.
 func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if err := r.names.Load(ctx); err != nil {
+		for _, d := range doors {
+			d.Close()
+		}
+		if r.cfg.Admin != nil {
+			r.cfg.Admin.Close()
+		}
+		return fmt.Errorf("read names: %w", err)
+	}
 	for _, d := range doors {
 		if d.Certificate != nil && !d.AgentsOnly {
 			r.certificate = d.Certificate
@@ -98,16 +115,13 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 		})
 	}
 	r.wg.Go(func() { trim(sessions) })
-	prune := time.NewTicker(pruneEvery)
-	defer prune.Stop()
-	for serving := true; serving; {
-		select {
-		case <-prune.C:
-			r.names.Prune()
-		case <-ctx.Done():
-			serving = false
-		}
+	if r.cfg.Accounts != nil {
+		r.wg.Go(func() { r.sweepTokens(sessions) })
 	}
+	if r.cfg.Admin != nil {
+		r.wg.Go(func() { r.administer(sessions) })
+	}
+	r.look(ctx)
 	for _, d := range doors {
 		d.Close()
 	}
@@ -115,11 +129,44 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	r.edge.Close()
 	cutSessions()
 	r.wg.Wait()
+	r.save(context.WithoutCancel(ctx))
 	r.log.Info("stopped")
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && errors.Is(err, errAccept) {
 		return err
 	}
 	return nil
+}
+
+// look looks after names until ctx ends.
+func (r *Relay) look(ctx context.Context) {
+	prune := time.NewTicker(pruneEvery)
+	defer prune.Stop()
+	save := time.NewTicker(saveEvery)
+	defer save.Stop()
+	for {
+		select {
+		case <-prune.C:
+			r.names.Prune()
+		case <-save.C:
+			r.save(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// save writes down who has left which name.
+func (r *Relay) save(ctx context.Context) {
+	if err := r.names.Save(ctx); err != nil && ctx.Err() == nil {
+		r.log.Error("names cannot be written down", "error", err.Error())
+	}
+}
+
+// administer serves the operator's commands until ctx ends.
+func (r *Relay) administer(ctx context.Context) {
+	if err := admin.Serve(ctx, r.cfg.Admin, &admin.Relay{Accounts: r.cfg.Accounts, Names: r.names}); err != nil {
+		r.log.Error("the operator's commands are not taken any more", "error", err.Error())
+	}
 }
 
 // drain lets what is open end: visitors first, sessions last.
@@ -240,6 +287,31 @@ func defaultPort(scheme string) string {
 		return "443"
 	}
 	return "80"
+}
+
+// AgentAddress is what agents name to reach the relay at one of doors, empty if
+// that is not known: behind a front, and where there is no domain.
+func (r *Relay) AgentAddress(doors []Door) string {
+	if r.cfg.PublicURL != nil || r.domain == "localhost" {
+		return ""
+	}
+	best := ""
+	for _, d := range doors {
+		u := url.URL{Scheme: "http", Host: r.domain}
+		if d.Certificate != nil {
+			u.Scheme = "https"
+		}
+		if _, port, err := net.SplitHostPort(d.Addr().String()); err == nil && port != defaultPort(u.Scheme) {
+			u.Host = net.JoinHostPort(r.domain, port)
+		}
+		if u.Scheme == "https" {
+			return u.Host
+		}
+		if best == "" {
+			best = u.String()
+		}
+	}
+	return best
 }
 
 // tunnelURL is what visitors type to reach a name.

@@ -114,6 +114,32 @@ func TestTunnelURL(t *testing.T) {
 	}
 }
 
+func TestAgentAddress(t *testing.T) {
+	plain := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 80}}, Kind: doorHTTP}
+	secure := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 443}}, Kind: doorHTTPS, Certificate: new(Certificate)}
+	agents := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 4443}}, Kind: doorAgents, AgentsOnly: true, Certificate: new(Certificate)}
+	tests := []struct {
+		cfg   Config
+		doors []Door
+		want  string
+	}{
+		{Config{Domain: "share.test"}, []Door{plain, secure}, "share.test"},
+		{Config{Domain: "share.test"}, []Door{plain, agents}, "share.test:4443"},
+		{Config{Domain: "share.test"}, []Door{plain}, "http://share.test"},
+		{Config{Domain: "share.test", PublicURL: &url.URL{Scheme: "https", Host: "front.test"}}, []Door{plain}, ""},
+		{Config{}, []Door{secure}, ""},
+	}
+	for _, tt := range tests {
+		r, err := New(tt.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.AgentAddress(tt.doors); got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.cfg, got, tt.want)
+		}
+	}
+}
+
 func TestHome(t *testing.T) {
 	s := serve(t, Config{Domain: "share.test"}, nil, doorHTTP)
 	resp, body := get(t, s.dial(doorHTTP), "share.test")

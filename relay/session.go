@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"share/relay/account"
 	"share/relay/route"
 	"share/tunnel"
 )
@@ -22,8 +23,8 @@ const evictGrace = 10 * time.Second
 // A session is an agent's, with the tunnels it has bound.
 type session struct {
 	*tunnel.Session
-	account string
-	tunnels []*route.Tunnel // owned by Relay.converse
+	token   account.Token   // what it was let in with; of an open relay, or another list, the account alone
+	tunnels []*route.Tunnel // owned by Relay.converse; nil where one was given back
 	waiting atomic.Int64    // messages that are not yet answered
 	evicted sync.Once
 }
@@ -49,9 +50,9 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 	stop := context.AfterFunc(ctx, func() { greeting.Close() })
 	defer stop()
 	hello, err := tunnel.ReadHello(conn)
-	account := ""
+	var token account.Token
 	if err == nil {
-		account, err = r.authorise(conn, hello, secret)
+		token, err = r.authorise(ctx, conn, hello, secret)
 	}
 	if c, ok := conn.(*unreadConn); ok && len(c.first) == 0 {
 		conn = c.Conn // the preface took what was read before
@@ -60,7 +61,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 		r.reject(conn, err)
 		return nil
 	}
-	welcome := &tunnel.Welcome{Relay: r.id, Account: account}
+	welcome := &tunnel.Welcome{Relay: r.id, Account: token.Account}
 	switch hello.Kind {
 	case tunnel.KindProbe:
 		// An error is the prober's loss.
@@ -68,7 +69,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 		conn.Close()
 	case tunnel.KindLane:
 		stop()
-		r.join(conn, hello, account)
+		r.join(conn, hello, token.Account)
 	default:
 		s, err := tunnel.Accept(conn, welcome)
 		stop() // the session ends with ctx by itself, and says why
@@ -77,29 +78,42 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 			return nil
 		}
 		s.Budget = &r.windows
-		return r.register(&session{Session: s, account: account})
+		return r.register(&session{Session: s, token: token})
 	}
 	return nil
 }
 
-// authorise checks an agent's token and returns its account.
-func (r *Relay) authorise(conn net.Conn, hello *tunnel.Hello, secret bool) (string, error) {
-	if r.cfg.Tokens.Empty() {
-		return "", nil
+// authorise checks an agent's token and returns it.
+func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hello, secret bool) (account.Token, error) {
+	if r.cfg.open() {
+		return account.Token{}, nil
 	}
 	if !secret && !fromLoopback(conn) && !(r.cfg.Insecure && hello.Insecure) {
-		return "", &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
+		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
 			"use TLS, or say --insecure at both ends"}
 	}
 	if hello.Token == "" {
-		return "", &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}
+		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}
 	}
-	account, ok := r.cfg.Tokens.account(hello.Token)
-	if !ok {
-		return "", &tunnel.RejectError{Code: tunnel.RejectToken, Message: "bad token"}
+	if label, ok := r.cfg.Tokens.account(hello.Token); ok {
+		return account.Token{Account: label}, nil
 	}
-	return account, nil
+	if r.cfg.Accounts == nil {
+		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "bad token"}
+	}
+	token, err := r.cfg.Accounts.Authenticate(ctx, hello.Token)
+	switch {
+	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired):
+		err = &tunnel.RejectError{Code: tunnel.RejectToken, Message: err.Error()}
+	case err != nil:
+		r.log.Error("a token cannot be looked up", "error", err.Error())
+		err = &tunnel.RejectError{Code: tunnel.RejectDraining, Message: "tokens cannot be looked up now", RetryAfter: lookupPause}
+	}
+	return token, err
 }
+
+// lookupPause is how long agents stay away while the store does not answer.
+const lookupPause = 5 * time.Second
 
 // fromLoopback reports whether conn came in over the loopback interface.
 func fromLoopback(conn net.Conn) bool {
@@ -135,7 +149,7 @@ func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
 	r.mu.Lock()
 	s := r.sessions[hello.Session]
 	r.mu.Unlock()
-	if s == nil || s.account != account || subtle.ConstantTimeCompare([]byte(s.Welcome.LaneSecret), []byte(hello.LaneSecret)) != 1 {
+	if s == nil || s.token.Account != account || subtle.ConstantTimeCompare([]byte(s.Welcome.LaneSecret), []byte(hello.LaneSecret)) != 1 {
 		r.reject(conn, &tunnel.RejectError{Code: tunnel.RejectSession, Message: "there is no such session"})
 		return
 	}
@@ -161,13 +175,22 @@ func (r *Relay) converse(ctx context.Context, s *session) {
 	delete(r.sessions, s.Welcome.Session)
 	r.mu.Unlock()
 	r.release(s)
-	r.log.Info("agent gone", "account", s.account, "client", client, "reason", err.Error())
+	r.log.Info("agent gone", "account", s.token.Account, "client", client, "reason", err.Error())
 }
 
 // release gives all names of a session back.
 func (r *Relay) release(s *session) {
-	for _, t := range s.tunnels {
+	for i := range s.tunnels {
+		r.giveBack(s, i)
+	}
+}
+
+// giveBack ends the session's hold of its tunnel i, if it has not before.
+func (r *Relay) giveBack(s *session, i int) {
+	if t := s.tunnels[i]; t != nil {
+		s.tunnels[i] = nil
 		r.names.Unbind(t, s.Session)
+		r.tunnels.release(&s.token, t.Name)
 	}
 }
 
@@ -183,7 +206,7 @@ func (r *Relay) register(s *session) *session {
 		s.Close()
 		return nil
 	}
-	r.log.Info("agent connected", "account", s.account, "client", s.Addr())
+	r.log.Info("agent connected", "account", s.token.Account, "client", s.Addr())
 	return s
 }
 
@@ -211,7 +234,7 @@ func (r *Relay) answer(ctx context.Context, s *session, wg *sync.WaitGroup) {
 			// It ends with the session, if not before.
 			wg.Go(func() { _ = s.Finish(ctx) })
 		case *tunnel.TargetHealth:
-			r.log.Debug("target", "account", s.account, "tunnel", m.Tunnel, "up", m.Up, "cause", m.Cause.String())
+			r.log.Debug("target", "account", s.token.Account, "tunnel", m.Tunnel, "up", m.Up, "cause", m.Cause.String())
 		}
 		if err != nil {
 			return
@@ -231,25 +254,37 @@ func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Mes
 	case number > maxTunnels:
 		no.Code, no.Message = tunnel.RejectQuota, "the session has too many tunnels"
 	default:
+		counted := ""
 		t, err := r.names.Bind(ctx, route.Claim{
-			Account: s.account, Name: m.Name, Seed: m.Seed, Holder: m.Holder, Takeover: m.Takeover,
+			Account: s.token.Account, Name: m.Name, Seed: m.Seed, Holder: m.Holder, Takeover: m.Takeover,
 			Session: s.Session, Number: number,
-			Evict: func(reason string) { r.evict(s, number, reason) },
+			Allowed: func(name string) error {
+				err := r.admitName(s, name)
+				if err == nil {
+					counted = name
+				}
+				return err
+			},
+			Evict: func(code tunnel.RejectCode, reason string) { r.evict(s, number, code, reason) },
 		})
 		if err == nil {
 			s.tunnels = append(s.tunnels, t)
 			url := r.tunnelURL(t.Name)
-			r.log.Info("bound", "account", s.account, "name", t.Name, "url", url)
+			r.log.Info("bound", "account", s.token.Account, "name", t.Name, "url", url)
 			return &tunnel.Bound{ID: m.ID, Tunnel: number, Name: t.Name, URL: url}
+		}
+		if counted != "" {
+			r.tunnels.release(&s.token, counted)
 		}
 		if refused, ok := errors.AsType[*tunnel.BindError](err); ok {
 			*no = *refused
 			no.ID = m.ID
-		} else {
-			no.Message = "the name cannot be bound now"
+		} else if ctx.Err() == nil {
+			r.log.Error("a name cannot be bound", "account", s.token.Account, "error", err.Error())
+			no.Code, no.Message, no.RetryAfterMS = tunnel.RejectDraining, "names cannot be bound now", lookupPause.Milliseconds()
 		}
 	}
-	r.log.Info("name refused", "account", s.account, "name", m.Name[:min(len(m.Name), maxShown)], "reason", no.Message)
+	r.log.Info("name refused", "account", s.token.Account, "name", m.Name[:min(len(m.Name), maxShown)], "reason", no.Message)
 	return no
 }
 
@@ -266,14 +301,14 @@ func (r *Relay) unbind(s *session, m *tunnel.Unbind) {
 	if m.Tunnel == 0 || int(m.Tunnel) > len(s.tunnels) {
 		return
 	}
-	r.names.Unbind(s.tunnels[m.Tunnel-1], s.Session)
+	r.giveBack(s, int(m.Tunnel)-1)
 }
 
-// evict tells an agent that another has its name, and ends the session soon.
-func (r *Relay) evict(s *session, number uint32, reason string) {
+// evict tells an agent why it has lost its name, and ends the session soon.
+func (r *Relay) evict(s *session, number uint32, code tunnel.RejectCode, reason string) {
 	s.evicted.Do(func() {
 		// An error is the session's end.
-		_ = s.Send(&tunnel.Unbind{Tunnel: number, Code: tunnel.RejectEvicted, Message: reason})
+		_ = s.Send(&tunnel.Unbind{Tunnel: number, Code: code, Message: reason})
 		r.wg.Go(func() {
 			select {
 			case <-s.Done():

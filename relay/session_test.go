@@ -55,7 +55,7 @@ func TestAuthorisePlain(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn := place{nil, &net.TCPAddr{IP: net.ParseIP(tt.local)}}
-		_, err = r.authorise(conn, &tunnel.Hello{Token: "secret", Insecure: tt.agent}, tt.tls)
+		_, err = r.authorise(t.Context(), conn, &tunnel.Hello{Token: "secret", Insecure: tt.agent}, tt.tls)
 		refused, ok := errors.AsType[*tunnel.RejectError](err)
 		if ok != tt.wantRefusal || ok && refused.Code != tt.wantRefusalFor {
 			t.Errorf("%+v: got %v", tt, err)

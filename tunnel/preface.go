@@ -85,6 +85,7 @@ const (
 	RejectName     RejectCode = "name"     // the name is not valid
 	RejectTaken    RejectCode = "taken"    // the name is somebody else's
 	RejectEvicted  RejectCode = "evicted"  // another agent took the name over
+	RejectKicked   RejectCode = "kicked"   // an operator of the relay ended the tunnel
 	RejectQuota    RejectCode = "quota"    // a limit of the account
 	RejectDraining RejectCode = "draining" // the relay is stopping
 	RejectProtocol RejectCode = "protocol" // the agent broke the protocol

@@ -16,7 +16,8 @@ import (
 // argument that is no flag, and would ignore what follows it. What stands
 // behind a -- is an argument. A flag that the command does not have, or one
 // without its value, is an *agent.Error. Each way to ask for help or for the
-// version becomes the one that cli has.
+// version becomes the one that cli has. A command below another stands right
+// behind it.
 func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	if len(args) < 2 {
 		return args, nil
@@ -27,23 +28,42 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	case "--version", "-version", "-v":
 		return []string{args[0], "version"}, nil
 	}
-	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[1]) })
-	if i < 0 {
+	n, command := 1, find(commands, args[1])
+	if command == nil {
 		return args, nil
 	}
+	for n+1 < len(args) {
+		sub := find(command.Subcommands, args[n+1])
+		if sub == nil {
+			break
+		}
+		n, command = n+1, sub
+	}
+	n++
 	takesValue := map[string]bool{"help": false, "h": false}
-	for _, f := range commands[i].Flags {
+	for _, f := range command.Flags {
 		_, isBool := f.(*cli.BoolFlag)
 		takesValue[f.Names()[0]] = !isBool
 	}
-	flags, rest, err := splitFlags(takesValue, args[2:])
+	flags, rest, err := splitFlags(takesValue, args[n:])
 	if err != nil {
-		return nil, &agent.Error{Code: agent.ExitUsage, Message: err.Error(), Hint: "see share " + args[1] + " --help"}
+		return nil, &agent.Error{Code: agent.ExitUsage, Message: err.Error(), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
+	}
+	if len(rest) > 0 && find(command.Subcommands, rest[0]) != nil {
+		return nil, &agent.Error{Code: agent.ExitUsage, Message: fmt.Sprintf("%s stands before all flags", rest[0]), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
 	}
 	if slices.Contains(flags, "--help=true") || slices.Contains(flags, "--h=true") {
-		return append(args[:2:2], "--help"), nil
+		return append(args[:n:n], "--help"), nil
 	}
-	return slices.Concat(args[:2], flags, []string{"--"}, rest), nil
+	return slices.Concat(args[:n], flags, []string{"--"}, rest), nil
+}
+
+// find returns the command called name, nil if there is none.
+func find(commands []*cli.Command, name string) *cli.Command {
+	if i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(name) }); i >= 0 {
+		return commands[i]
+	}
+	return nil
 }
 
 // splitFlags splits args into flags, each in one argument, and the rest.

@@ -57,25 +57,43 @@ func TestSplitFlags(t *testing.T) {
 }
 
 func TestReorder(t *testing.T) {
-	commands := []*cli.Command{{Name: "http", Flags: []cli.Flag{&cli.StringFlag{Name: "name"}, &cli.BoolFlag{Name: "json"}}}}
+	ls := &cli.Command{Name: "ls", Flags: []cli.Flag{&cli.StringFlag{Name: "data"}}}
+	commands := []*cli.Command{
+		{Name: "http", Flags: []cli.Flag{&cli.StringFlag{Name: "name"}, &cli.BoolFlag{Name: "json"}}},
+		{Name: "relay", Flags: []cli.Flag{&cli.StringFlag{Name: "http"}}, Subcommands: []*cli.Command{{Name: "token", Subcommands: []*cli.Command{ls}}}},
+	}
 	for args, want := range map[string]string{
-		"share":                        "share",
-		"share --help":                 "share --help",
-		"share tcp 80 --x":             "share tcp 80 --x",
-		"share http":                   "share http --",
-		"share http 80 --name x -json": "share http --name=x --json=true -- 80",
-		"share http 80 --json -h":      "share http --help",
-		"share help":                   "share --help",
-		"share help http":              "share http --help",
-		"share --version":              "share version",
+		"share":                           "share",
+		"share --help":                    "share --help",
+		"share tcp 80 --x":                "share tcp 80 --x",
+		"share http":                      "share http --",
+		"share http 80 --name x -json":    "share http --name=x --json=true -- 80",
+		"share http 80 --json -h":         "share http --help",
+		"share help":                      "share --help",
+		"share help http":                 "share http --help",
+		"share relay --http x":            "share relay --http=x --",
+		"share relay token":               "share relay token --",
+		"share relay token x":             "share relay token -- x",
+		"share relay token ls x --data d": "share relay token ls --data=d -- x",
+		"share relay token ls -h":         "share relay token ls --help",
+		"share help relay token":          "share relay token --help",
+		"share --version":                 "share version",
 	} {
 		got, err := Reorder(commands, strings.Fields(args))
 		if err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%q: got %q, %v, want %q", args, got, err, want)
 		}
 	}
-	if _, err := Reorder(commands, []string{"share", "http", "--x"}); err == nil {
-		t.Error("a flag that the command does not have is taken")
+	for args, want := range map[string]string{
+		"share http --x":                 "there is no flag",
+		"share relay --http x token ls":  "token stands before all flags",
+		"share relay -- token ls":        "token stands before all flags",
+		"share relay token ls --http x":  "there is no flag",
+		"share relay token --data d ls ": "there is no flag",
+	} {
+		if _, err := Reorder(commands, strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
 	}
 }
 

@@ -38,6 +38,21 @@ func Toggle(name, usage string, dst *bool) cli.Flag {
 	return &cli.BoolFlag{Name: name, Usage: usage, Destination: dst, DisableDefaultText: true, EnvVars: []string{Variable(name)}}
 }
 
+// Unset takes from flags that Value, Text and Toggle made their variables in the
+// environment.
+func Unset(flags []cli.Flag) {
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.GenericFlag:
+			f.EnvVars = nil
+		case *cli.StringFlag:
+			f.EnvVars = nil
+		case *cli.BoolFlag:
+			f.EnvVars = nil
+		}
+	}
+}
+
 // Variable is the name in the environment of what a flag sets.
 func Variable(flag string) string {
 	return "SHARE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -57,6 +72,23 @@ func Duration(dst *time.Duration, below time.Duration) Setter {
 		return nil
 	}
 }
+
+// Days takes a time as Duration does, and one in days: 90d.
+func Days(dst *time.Duration) Setter {
+	return func(s string) error {
+		if n, err := strconv.Atoi(strings.TrimSuffix(s, "d")); err == nil && strings.HasSuffix(s, "d") && n > 0 && n <= maxDays {
+			*dst = time.Duration(n) * 24 * time.Hour
+			return nil
+		}
+		if Duration(dst, 0)(s) != nil {
+			return fmt.Errorf("want a time such as 90d or 12h, up to %dd", maxDays)
+		}
+		return nil
+	}
+}
+
+// maxDays is 100 years, beyond which a time does not fit a time.Duration soon.
+const maxDays = 36500
 
 // Choice takes one of choices.
 func Choice[T any](dst *T, choices map[string]T) Setter {
@@ -80,6 +112,20 @@ func Number(dst *int, least, most int) Setter {
 	return func(s string) (err error) {
 		if *dst, err = strconv.Atoi(s); err != nil || *dst < least || *dst > most {
 			return fmt.Errorf("want a number from %d to %d", least, most)
+		}
+		return nil
+	}
+}
+
+// List takes texts with commas between.
+func List(dst *[]string) Setter {
+	return func(s string) error {
+		*dst = nil
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				return errors.New("want one or more, with commas between")
+			}
+			*dst = append(*dst, part)
 		}
 		return nil
 	}

@@ -16,6 +16,7 @@ func TestSetters(t *testing.T) {
 		n      int
 		level  slog.Level
 		list   []netip.Prefix
+		words  []string
 		link   *url.URL
 		reveal string
 	)
@@ -31,6 +32,19 @@ func TestSetters(t *testing.T) {
 		{Duration(&d, 0), "0s", &d, ""},
 		{Duration(&grace, -1), "0s", &grace, "-1ns"},
 		{Duration(&grace, -1), "-1s", &grace, ""},
+		{Days(&d), "90d", &d, "2160h0m0s"},
+		{Days(&d), "36500d", &d, "876000h0m0s"},
+		{Days(&d), "36501d", &d, ""},
+		{Days(&d), "12h", &d, "12h0m0s"},
+		{Days(&d), "0d", &d, ""},
+		{Days(&d), "-1d", &d, ""},
+		{Days(&d), "1.5d", &d, ""},
+		{Days(&d), "d", &d, ""},
+		{Days(&d), "90", &d, ""},
+		{Days(&d), "0s", &d, ""},
+		{List(&words), "pr-*, web", &words, "[pr-* web]"},
+		{List(&words), "pr-*,", &words, ""},
+		{List(&words), ",", &words, ""},
 		{Number(&n, 1, 8), "8", &n, "8"},
 		{Number(&n, 1, 8), "9", &n, ""},
 		{Number(&n, 1, 8), "two", &n, ""},
@@ -67,6 +81,8 @@ func value(p any) string {
 		return p.String()
 	case *string:
 		return *p
+	case *[]string:
+		return fmt.Sprint(*p)
 	case *[]netip.Prefix:
 		return fmt.Sprint(*p)
 	case **url.URL:

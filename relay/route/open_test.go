@@ -13,7 +13,7 @@ func TestOpen(t *testing.T) {
 	}
 	g := NewRegistry()
 	agent, relay := agents(t, handler)
-	x, err := g.Bind(t.Context(), Claim{Name: "x", Session: relay, Number: 3, Evict: func(string) {}})
+	x, err := g.Bind(t.Context(), Claim{Name: "x", Session: relay, Number: 3, Evict: func(tunnel.RejectCode, string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"share/relay/account"
 	"share/tunnel"
 )
 
@@ -35,11 +36,17 @@ const (
 
 // A Registry maps names to tunnels. It may be used by many goroutines.
 type Registry struct {
-	askTimeout time.Duration
+	// Accounts is where the owners of names are written down. If nil, they are
+	// forgotten with the process. It is set before any other use.
+	Accounts *account.Accounts
 
-	mu     sync.RWMutex
-	names  map[string]*Tunnel // guarded by mu
-	counts map[string]int     // guarded by mu; names of each account
+	askTimeout time.Duration
+	saving     sync.Mutex // held while Save writes
+
+	mu      sync.RWMutex
+	names   map[string]*Tunnel  // guarded by mu
+	counts  map[string]int      // guarded by mu; names of each account
+	changed map[string]struct{} // guarded by mu; names to be written down
 }
 
 // A Tunnel is a name and the agent that answers for it. It outlives the
@@ -56,9 +63,11 @@ type Tunnel struct {
 	// HTTP/2.
 	Via, Via2 tunnel.Field
 
-	account string    // set under the registry's mu
-	left    time.Time // set under the registry's mu; when the last agent left
-	binding atomic.Pointer[Binding]
+	account  string    // set under the registry's mu
+	left     time.Time // set under the registry's mu; when the last agent left
+	reserved bool      // set under the registry's mu; the account's for ever
+	kept     bool      // set under the registry's mu; the account is written down
+	binding  atomic.Pointer[Binding]
 }
 
 // A Binding is a tunnel's hold of a session.
@@ -66,12 +75,18 @@ type Binding struct {
 	Session *tunnel.Session
 	Number  uint32 // what the session calls the tunnel
 	holder  string
-	evict   func(reason string)
+	since   time.Time
+	evict   func(tunnel.RejectCode, string)
 }
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
-	return &Registry{askTimeout: askTimeout, names: make(map[string]*Tunnel), counts: make(map[string]int)}
+	return &Registry{
+		askTimeout: askTimeout,
+		names:      make(map[string]*Tunnel),
+		counts:     make(map[string]int),
+		changed:    make(map[string]struct{}),
+	}
 }
 
 // Lookup returns the tunnel called name, nil if there is none.
@@ -126,13 +141,17 @@ type Claim struct {
 	Session  *tunnel.Session
 	Number   uint32
 
-	// Evict ends the session's hold when another agent gets the name. It
-	// must not block.
-	Evict func(reason string)
+	// Allowed, if not nil, returns why the name must not be the agent's.
+	Allowed func(name string) error
+
+	// Evict ends the session's hold when another agent gets the name, or an
+	// operator wants it, and says why. It must not block.
+	Evict func(code tunnel.RejectCode, reason string)
 }
 
 // Bind gives the claim's session the name it asks for. It may ask the present
-// holder for a sign of life. A refusal is a *tunnel.BindError, without its ID.
+// holder for a sign of life. A refusal is a *tunnel.BindError, without its ID;
+// another error is that of the accounts' store.
 func (g *Registry) Bind(ctx context.Context, c Claim) (*Tunnel, error) {
 	name := c.Name
 	switch {
@@ -143,12 +162,20 @@ func (g *Registry) Bind(ctx context.Context, c Claim) (*Tunnel, error) {
 	case !tunnel.ValidName(name):
 		return nil, refuse(tunnel.RejectName, "%.100q is no DNS label: use at most 63 of a-z, 0-9 and -, with no - at either end", name)
 	}
-	next := &Binding{Session: c.Session, Number: c.Number, holder: c.Holder, evict: c.Evict}
+	if c.Allowed != nil {
+		if err := c.Allowed(name); err != nil {
+			return nil, err
+		}
+	}
+	next := &Binding{Session: c.Session, Number: c.Number, holder: c.Holder, since: time.Now(), evict: c.Evict}
 	silent := (*Binding)(nil) // the holder that did not answer
 	for {
 		t, held, err := g.take(name, c, next, silent)
-		if err != nil || held == nil {
-			return t, err
+		if err != nil {
+			return nil, err
+		}
+		if held == nil {
+			return t, g.settle(ctx, t, c.Session)
 		}
 		ask, cancel := context.WithTimeout(ctx, g.askTimeout)
 		err = held.Session.Ping(ask)
@@ -163,13 +190,26 @@ func (g *Registry) Bind(ctx context.Context, c Claim) (*Tunnel, error) {
 	}
 }
 
+// settle returns when t's owner is written down: a name that was promised is
+// kept.
+func (g *Registry) settle(ctx context.Context, t *Tunnel, s *tunnel.Session) error {
+	if g.Accounts == nil || g.isKept(t) {
+		return nil
+	}
+	if err := g.Save(ctx); err != nil {
+		g.Unbind(t, s)
+		return fmt.Errorf("keep the name %s: %w", t.Name, err)
+	}
+	return nil
+}
+
 // take binds name if that is due. Otherwise it returns the holder to ask,
 // unless that is silent already.
 func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *Binding, error) {
 	g.mu.Lock()
 	t := g.names[name]
 	if t != nil && t.account != c.Account {
-		if t.binding.Load() != nil || time.Since(t.left) < holdFor {
+		if !t.free() {
 			g.mu.Unlock()
 			return nil, nil, refuse(tunnel.RejectTaken, "the name %s is taken", name)
 		}
@@ -183,21 +223,35 @@ func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *
 			g.mu.Unlock()
 			return nil, old, nil
 		}
+		// What is written down of when it was left may soon be too long ago.
+		t.kept = t.kept && (old != nil || time.Since(t.left) < holdFor/2)
 	} else {
 		if !g.makeRoom(c.Account) {
 			g.mu.Unlock()
 			return nil, nil, refuse(tunnel.RejectQuota, "the account has %d names, which is the limit", maxNames)
 		}
-		t = newTunnel(name, c.Account)
-		g.names[name] = t
-		g.counts[c.Account]++
+		t = g.add(name, c.Account)
 	}
 	t.binding.Store(next)
+	g.change(name)
 	g.mu.Unlock()
 	if old != nil && old.Session != next.Session {
-		old.evict("another agent took the name " + name + " over")
+		old.evict(tunnel.RejectEvicted, "another agent took the name "+name+" over")
 	}
 	return t, nil, nil
+}
+
+// free reports whether another account may have the name; mu is held.
+func (t *Tunnel) free() bool {
+	return t.binding.Load() == nil && !t.reserved && time.Since(t.left) >= holdFor
+}
+
+// add makes a name an account's; mu is held.
+func (g *Registry) add(name, account string) *Tunnel {
+	t := newTunnel(name, account)
+	g.names[name] = t
+	g.counts[account]++
+	return t
 }
 
 func newTunnel(name, account string) *Tunnel {
@@ -216,7 +270,7 @@ func (g *Registry) makeRoom(account string) bool {
 	}
 	var oldest *Tunnel
 	for _, t := range g.names {
-		if t.account == account && t.binding.Load() == nil && (oldest == nil || t.left.Before(oldest.left)) {
+		if t.account == account && t.binding.Load() == nil && !t.reserved && (oldest == nil || t.left.Before(oldest.left)) {
 			oldest = t
 		}
 	}
@@ -230,6 +284,7 @@ func (g *Registry) makeRoom(account string) bool {
 // drop forgets a name; mu is held.
 func (g *Registry) drop(t *Tunnel) {
 	delete(g.names, t.Name)
+	g.change(t.Name)
 	if g.counts[t.account]--; g.counts[t.account] == 0 {
 		delete(g.counts, t.account)
 	}
@@ -243,6 +298,7 @@ func (g *Registry) Unbind(t *Tunnel, s *tunnel.Session) {
 	if b := t.binding.Load(); b != nil && b.Session == s {
 		t.binding.Store(nil)
 		t.left = time.Now()
+		g.change(t.Name)
 	}
 }
 
@@ -251,7 +307,7 @@ func (g *Registry) Prune() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, t := range g.names {
-		if t.binding.Load() == nil && time.Since(t.left) >= holdFor {
+		if t.free() {
 			g.drop(t)
 		}
 	}

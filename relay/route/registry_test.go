@@ -90,7 +90,7 @@ func TestBind(t *testing.T) {
 func TestUnbind(t *testing.T) {
 	g := NewRegistry()
 	one, two := new(tunnel.Session), new(tunnel.Session)
-	tunnel1, _ := g.Bind(t.Context(), Claim{Name: "x", Holder: "a", Session: one, Evict: func(string) {}})
+	tunnel1, _ := g.Bind(t.Context(), Claim{Name: "x", Holder: "a", Session: one, Evict: func(tunnel.RejectCode, string) {}})
 	g.Bind(t.Context(), Claim{Name: "x", Holder: "b", Takeover: true, Session: two})
 	g.Unbind(tunnel1, one)
 	if b := tunnel1.binding.Load(); b == nil || b.Session != two {
@@ -102,7 +102,7 @@ func TestUnbind(t *testing.T) {
 	}
 	// One session that binds a name again keeps it.
 	g.Bind(t.Context(), Claim{Name: "x", Holder: "b", Session: two, Number: 1})
-	g.Bind(t.Context(), Claim{Name: "x", Holder: "b", Session: two, Number: 2, Evict: func(string) { t.Error("a session evicts itself") }})
+	g.Bind(t.Context(), Claim{Name: "x", Holder: "b", Session: two, Number: 2, Evict: func(tunnel.RejectCode, string) { t.Error("a session evicts itself") }})
 }
 
 // A name is kept for its account for a day after its agent has left, then it
@@ -182,7 +182,7 @@ func TestQuota(t *testing.T) {
 func TestNames(t *testing.T) {
 	g := NewRegistry()
 	bind := func(c Claim) (*Tunnel, error) {
-		c.Session, c.Evict = new(tunnel.Session), func(string) {}
+		c.Session, c.Evict = new(tunnel.Session), func(tunnel.RejectCode, string) {}
 		return g.Bind(t.Context(), c)
 	}
 	for _, name := range []string{"-a", "a-", "A", "a.b", "ä", "a_b", " ", "a\n", strings.Repeat("a", 64)} {
@@ -269,7 +269,7 @@ func TestSole(t *testing.T) {
 func TestBindEndsWithItsContext(t *testing.T) {
 	_, silent := agents(t, nil)
 	g := NewRegistry()
-	g.Bind(t.Context(), Claim{Name: "x", Holder: "a", Session: silent, Evict: func(string) {}})
+	g.Bind(t.Context(), Claim{Name: "x", Holder: "a", Session: silent, Evict: func(tunnel.RejectCode, string) {}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := g.Bind(ctx, Claim{Name: "x", Holder: "b", Session: new(tunnel.Session)})

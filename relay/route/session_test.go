@@ -51,8 +51,8 @@ type evictions struct {
 	names []string // guarded by mu
 }
 
-func (e *evictions) of(name string) func(string) {
-	return func(string) {
+func (e *evictions) of(name string) func(tunnel.RejectCode, string) {
+	return func(tunnel.RejectCode, string) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.names = append(e.names, name)

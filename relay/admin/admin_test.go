@@ -1,0 +1,127 @@
+package admin
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"share/relay/account"
+	"share/relay/route"
+	"share/relay/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// handler is that of a relay with an empty store.
+func handler(t testing.TB) http.Handler {
+	t.Helper()
+	s, err := store.OpenBolt(filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &Relay{Accounts: account.New(s), Names: route.NewRegistry()}
+	r.Names.Accounts = r.Accounts
+	return r.handler()
+}
+
+func ask(h http.Handler, method, path, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	return w
+}
+
+func TestBadCalls(t *testing.T) {
+	h := handler(t)
+	tests := []struct {
+		method, path, body string
+		status             int
+		want               string // in the detail
+	}{
+		{"POST", "/v1/tokens", ``, 400, "request's body"},
+		{"POST", "/v1/tokens", `[]`, 400, "request's body"},
+		{"POST", "/v1/tokens", `{"account":"ci","admin":true}`, 400, "admin"},
+		{"POST", "/v1/tokens", `{"account":"ci"}{}`, 400, "more than one"},
+		{"POST", "/v1/tokens", `{"account":"` + strings.Repeat("x", maxBody) + `"}`, 400, "too large"},
+		{"POST", "/v1/tokens", `{}`, 400, "a label has"},
+		{"POST", "/v1/tokens", `{"account":"ci","names":["-*"]}`, 400, "no name matches"},
+		{"POST", "/v1/tokens", `{"account":"ci","expires_in_seconds":-1}`, 400, "seconds at most"},
+		{"POST", "/v1/tokens", `{"account":"ci","expires_in_seconds":9223372036854775807}`, 400, "seconds at most"},
+		{"POST", "/v1/tokens", `{"account":"ci","expires_in_seconds":1e99}`, 400, "request's body"},
+		{"POST", "/v1/tokens", `{"account":"ci","max_tunnels":-1}`, 400, "negative"},
+		{"DELETE", "/v1/tokens/x", ``, 404, "not found"},
+		{"PUT", "/v1/names/x", `{}`, 400, "a label has"},
+		{"PUT", "/v1/names/x", `{"account":"ci"}]`, 400, "more than one"},
+		{"PUT", "/v1/names/A.b", `{"account":"ci"}`, 400, "a name has"},
+		{"DELETE", "/v1/names/x", ``, 404, "not found"},
+		{"DELETE", "/v1/tunnels/x", ``, 404, "not found"},
+	}
+	for _, tt := range tests {
+		w := ask(h, tt.method, tt.path, tt.body)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s %.60s: %d %s", tt.method, tt.path, tt.body, w.Code, w.Body)
+		}
+	}
+	if w := ask(h, "GET", "/v1/tokens", ""); w.Code != 200 || strings.TrimSpace(w.Body.String()) != "[]" {
+		t.Errorf("tokens: %d %s", w.Code, w.Body)
+	}
+	for path, status := range map[string]int{"/": 404, "/v1/": 404, "/v1/tunnels": 404} {
+		if w := ask(h, "GET", path, ""); w.Code != status {
+			t.Errorf("GET %s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestTables(t *testing.T) {
+	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.Local)
+	var b strings.Builder
+	write := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString("\n")
+	}
+	write(WriteTokens(&b, []account.Token{
+		{ID: "0123456789abcdef", Account: "ci", Names: []string{"pr-*", "web"}, Created: now, Expires: now.Add(time.Hour), MaxTunnels: 3},
+		{ID: "fedcba9876543210", Account: "default", Created: now},
+		{ID: "00000000000000ff", Account: "old", Created: now.Add(-48 * time.Hour), Expires: now},
+	}, now))
+	write(WriteNames(&b, []route.Status{
+		{Name: account.Name{Name: "web", Account: "ci"}, Agent: "192.0.2.1:5000", Since: now.Add(-90 * time.Second)},
+		{Name: account.Name{Name: "kept", Account: "acme", Reserved: true, Left: now.Add(-3 * time.Hour)}},
+		{Name: account.Name{Name: "old", Account: "acme", Left: now.Add(-72 * time.Hour)}},
+	}, now))
+	write(WriteTunnels(&b, []route.Status{
+		{Name: account.Name{Name: "web", Account: "ci"}, Agent: "192.0.2.1:5000", Since: now.Add(-90 * time.Second), Live: 12},
+	}, now))
+	write(WriteTunnels(&b, nil, now))
+	const want = `ID                LABEL    NAMES     TUNNELS  CREATED           EXPIRES
+0123456789abcdef  ci       pr-*,web  3        2030-01-02 03:04  2030-01-02 04:04
+fedcba9876543210  default  *         any      2030-01-02 03:04  never
+00000000000000ff  old      *         any      2029-12-31 03:04  2030-01-02 03:04 (expired)
+
+NAME  LABEL  RESERVED  HELD
+web   ci     no        by 192.0.2.1:5000
+kept  acme   yes       by nobody for 3 h
+old   acme   no        by nobody for 3 days
+
+NAME  LABEL  AGENT           FOR    OPEN
+web   ci     192.0.2.1:5000  1 min  12
+
+NAME  LABEL  AGENT  FOR  OPEN
+
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}

@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	"share/relay/account"
+	"share/relay/route"
+)
+
+// maxAnswer bounds an answer: 100,000 names, each with all that is known of it.
+const maxAnswer = 64 << 20
+
+// ErrNoRelay is why a command was not taken: no relay runs there.
+var ErrNoRelay = errors.New("no relay runs there")
+
+// A RefusedError is a relay's refusal of a command.
+type RefusedError struct {
+	Status int
+	Detail string
+}
+
+func (e *RefusedError) Error() string { return e.Detail }
+
+// Invalid reports whether the command can never be granted.
+func (e *RefusedError) Invalid() bool { return e.Status == http.StatusBadRequest }
+
+// Broken reports whether it is the relay that has failed.
+func (e *RefusedError) Broken() bool { return e.Status >= http.StatusInternalServerError }
+
+// A Client gives a relay its operator's commands. Their errors are a
+// *RefusedError, or have ErrNoRelay in their chain if nobody listens.
+type Client struct{ http http.Client }
+
+// NewClient returns a client of the relay that listens at a socket.
+func NewClient(socket string) *Client {
+	var d net.Dialer
+	c := &Client{}
+	c.http.Timeout = callTimeout
+	c.http.Transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := d.DialContext(ctx, "unix", socket)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+				err = ErrNoRelay
+			}
+			return conn, err
+		},
+		DisableKeepAlives: true,
+	}
+	return c
+}
+
+// CreateToken makes a token.
+func (c *Client) CreateToken(ctx context.Context, wish NewToken) (made MadeToken, err error) {
+	err = c.call(ctx, "POST", "/v1/tokens", wish, &made)
+	return made, err
+}
+
+// Tokens returns all tokens.
+func (c *Client) Tokens(ctx context.Context) (tokens []account.Token, err error) {
+	err = c.call(ctx, "GET", "/v1/tokens", nil, &tokens)
+	return tokens, err
+}
+
+// RevokeToken takes a token away; sessions that it let in end.
+func (c *Client) RevokeToken(ctx context.Context, id string) (t account.Token, err error) {
+	err = c.call(ctx, "DELETE", "/v1/tokens/"+url.PathEscape(id), nil, &t)
+	return t, err
+}
+
+// Names returns all names, bound or not.
+func (c *Client) Names(ctx context.Context) (names []route.Status, err error) {
+	err = c.call(ctx, "GET", "/v1/names", nil, &names)
+	return names, err
+}
+
+// ReserveName keeps a name for an account.
+func (c *Client) ReserveName(ctx context.Context, name, account string) error {
+	return c.call(ctx, "PUT", "/v1/names/"+url.PathEscape(name), Reservation{account}, nil)
+}
+
+// ReleaseName takes a name from its account.
+func (c *Client) ReleaseName(ctx context.Context, name string) (released Released, err error) {
+	err = c.call(ctx, "DELETE", "/v1/names/"+url.PathEscape(name), nil, &released)
+	return released, err
+}
+
+// KickTunnel ends the session that holds a name.
+func (c *Client) KickTunnel(ctx context.Context, name string) error {
+	return c.call(ctx, "DELETE", "/v1/tunnels/"+url.PathEscape(name), nil, nil)
+}
+
+// call sends in, if it is not nil, and reads the answer into out, likewise.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://relay"+path, body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if uerr, ok := errors.AsType[*url.Error](err); ok {
+			err = uerr.Err
+		}
+		return err
+	}
+	defer resp.Body.Close()
+	d := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
+	if resp.StatusCode != http.StatusOK {
+		var p problem
+		if d.Decode(&p) != nil || p.Detail == "" {
+			p.Detail = resp.Status
+		}
+		return &RefusedError{resp.StatusCode, p.Detail}
+	}
+	if out == nil {
+		return nil
+	}
+	if err := d.Decode(out); err != nil {
+		return fmt.Errorf("answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"share/relay/account"
+	"share/relay/store"
+)
+
+// maxSocketPath is the longest path of a unix socket that every system takes
+// (macOS has 104 bytes with its end), and the one it is made under.
+const maxSocketPath = 102
+
+// ErrInUse is why a data folder cannot be opened that another relay runs with.
+var ErrInUse = errors.New("another relay runs with it")
+
+// A Data is a relay's folder: the store of its accounts, and the socket at
+// which operators' commands come in. Nobody but the user may look inside.
+type Data struct {
+	Accounts *account.Accounts
+	Admin    net.Listener // closed by Close, if not before
+
+	store *store.Bolt
+}
+
+// OpenData opens the data folder dir, and makes it if there is none. The error
+// is ErrInUse if another relay has it.
+func OpenData(dir string) (*Data, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := checkPrivate(dir); err != nil {
+		return nil, err
+	}
+	socket := SocketPath(dir)
+	if len(socket) > maxSocketPath {
+		return nil, fmt.Errorf("the path of the socket %s has more than %d bytes", socket, maxSocketPath)
+	}
+	db, err := store.OpenBolt(filepath.Join(dir, "relay.db"))
+	if errors.Is(err, store.ErrLocked) {
+		return nil, fmt.Errorf("data folder %s: %w", dir, ErrInUse)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Who has the store has the folder: a socket that is there is a dead
+	// relay's.
+	for _, path := range []string{socket, socket + "~"} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			db.Close()
+			return nil, err
+		}
+	}
+	ln, err := listenPrivately(socket)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return &Data{Accounts: account.New(db), Admin: ln, store: db}, nil
+}
+
+// checkPrivate returns an error if others may look into dir.
+func checkPrivate(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return fmt.Errorf("data folder %s is open to others, with mode %#o: it keeps secrets, and wants 0700", dir, mode)
+	}
+	return nil
+}
+
+// listenPrivately listens at a unix socket that only the user can open. It
+// gets its name once it has its mode.
+func listenPrivately(path string) (net.Listener, error) {
+	ln, err := net.Listen("unix", path+"~")
+	if err != nil {
+		return nil, err
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err = os.Chmod(path+"~", 0o600); err == nil {
+		err = os.Rename(path+"~", path)
+	}
+	if err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	return ln, nil
+}
+
+// Close closes the folder. What Serve was given of it must have ended.
+func (d *Data) Close() error {
+	closed := d.Admin.Close()
+	if errors.Is(closed, net.ErrClosed) {
+		closed = nil
+	}
+	return errors.Join(closed, d.store.Close())
+}
+
+// SocketPath is where the relay with the data folder dir takes commands.
+func SocketPath(dir string) string { return filepath.Join(dir, "admin.sock") }
