@@ -36,8 +36,8 @@ var (
 
 // accept takes connections at a door until ctx ends. What it starts lasts
 // until sessions does.
-func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
-	config := r.tlsConfig(d)
+func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
+	config := r.tlsConfig(*d)
 	for failing := false; ; {
 		conn, err := d.Accept()
 		if ctx.Err() != nil {
@@ -67,30 +67,6 @@ func (r *Relay) accept(ctx, sessions context.Context, d Door) error {
 	}
 }
 
-// tlsConfig is how a door speaks TLS, nil if it does not.
-func (r *Relay) tlsConfig(d Door) *tls.Config {
-	if d.Certificate == nil {
-		return nil
-	}
-	config := &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			pair := d.Certificate.current()
-			if err := d.Certificate.problem(); err != nil {
-				r.log.Warn("the new certificate is not used", "error", err.Error())
-			}
-			return pair, nil
-		},
-		NextProtos: []string{tunnel.ALPN},
-		MinVersion: tls.VersionTLS12,
-	}
-	if d.AgentsOnly {
-		config.MinVersion = tls.VersionTLS13
-	} else {
-		config.NextProtos = append(config.NextProtos, "h2", "http/1.1")
-	}
-	return config
-}
-
 // greet registers a connection that a drain may close, until met.
 func (r *Relay) greet(conn net.Conn) bool {
 	r.mu.Lock()
@@ -109,12 +85,18 @@ func (r *Relay) met(conn net.Conn) {
 }
 
 // admit tells visitors and agents apart and serves them; it owns conn.
-func (r *Relay) admit(ctx context.Context, d Door, config *tls.Config, conn net.Conn) {
+func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, conn net.Conn) {
 	if !r.greet(conn) {
 		conn.Close()
 		return
 	}
-	nc, first, protocol, err := d.identify(ctx, config, conn)
+	var covers func(string) bool
+	handshake := ctx
+	if config != nil {
+		s := new(shown)
+		covers, handshake = s.covers, context.WithValue(ctx, shownKey{}, s)
+	}
+	nc, first, protocol, err := d.identify(handshake, config, conn)
 	r.met(conn)
 	switch {
 	case err != nil:
@@ -129,9 +111,9 @@ func (r *Relay) admit(ctx context.Context, d Door, config *tls.Config, conn net.
 	case d.AgentsOnly:
 		conn.Close()
 	case protocol == "h2":
-		r.edge.Serve2(nc, conn, first)
+		r.edge.Serve2(nc, conn, first, covers)
 	default:
-		r.edge.Serve(nc, conn, first)
+		r.edge.Serve(nc, conn, first, covers)
 	}
 }
 

@@ -32,7 +32,7 @@ type Relay struct {
 	windows tunnel.Budget // of all sessions
 	tunnels tally         // of all tokens
 
-	certificate *Certificate // what visitors are shown, nil if no door has one
+	certificate *Certificate // what visitors are shown at one of the doors, nil if none has one
 	public      url.URL      // scheme and host below which names live; set by Serve
 
 	cut    chan struct{} // closed by Cut
@@ -109,7 +109,7 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	for _, d := range doors {
 		r.log.Info("listening", "door", d.Kind, "addr", d.Addr().String())
 		r.wg.Go(func() {
-			if err := r.accept(ctx, sessions, d); err != nil {
+			if err := r.accept(ctx, sessions, &d); err != nil {
 				stop(fmt.Errorf("accept at %s: %w", d.Addr(), err))
 			}
 		})
@@ -216,17 +216,13 @@ func (r *Relay) drain(ctx context.Context) {
 const lastWord = time.Second
 
 func (r *Relay) edgeConfig() edge.Config {
-	cfg := edge.Config{
+	return edge.Config{
 		Lookup:         r.lookup,
 		TrustedProxies: r.cfg.TrustedProxies,
 		Logger:         r.cfg.Logger,
 		Home: "This is a share relay.\n" +
 			"Programs that are shared through it live at " + r.public.Scheme + "://NAME." + r.public.Host + "\n",
 	}
-	if r.certificate != nil {
-		cfg.Covers = r.certificate.covers
-	}
-	return cfg
 }
 
 // lookup finds where a host leads.

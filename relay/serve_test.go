@@ -28,7 +28,7 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
-// A serving is a Relay that serves at loopback doors until the test ends.
+// A serving is a Relay that serves until the test ends.
 type serving struct {
 	*Relay
 	t     *testing.T
@@ -42,15 +42,6 @@ type serving struct {
 // certificate.
 func serve(t *testing.T, cfg Config, certificate *Certificate, kinds ...string) *serving {
 	t.Helper()
-	s := &serving{t: t, log: &lines{}, addrs: make(map[string]string), ended: make(chan error, 1)}
-	cfg.Logger = newLogger(s.log)
-	if cfg.Grace == 0 {
-		cfg.Grace = patience
-	}
-	var err error
-	if s.Relay, err = New(cfg); err != nil {
-		t.Fatal(err)
-	}
 	addresses := Addresses{Certificate: certificate}
 	for _, kind := range kinds {
 		switch kind {
@@ -64,6 +55,21 @@ func serve(t *testing.T, cfg Config, certificate *Certificate, kinds ...string) 
 	}
 	doors, err := addresses.Listen()
 	if err != nil {
+		t.Fatal(err)
+	}
+	return serveAt(t, cfg, doors...)
+}
+
+// serveAt runs a relay at doors.
+func serveAt(t *testing.T, cfg Config, doors ...Door) *serving {
+	t.Helper()
+	s := &serving{t: t, log: &lines{}, addrs: make(map[string]string), ended: make(chan error, 1)}
+	cfg.Logger = newLogger(s.log)
+	if cfg.Grace == 0 {
+		cfg.Grace = patience
+	}
+	var err error
+	if s.Relay, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range doors {
@@ -170,6 +176,12 @@ func get(t *testing.T, nc net.Conn, host string) (*http.Response, string) {
 	if _, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
+	return answerOf(t, nc)
+}
+
+// answerOf reads the answer to a GET.
+func answerOf(t *testing.T, nc net.Conn) (*http.Response, string) {
+	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
 	if err != nil {
 		t.Fatal(err)

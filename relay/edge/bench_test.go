@@ -24,7 +24,9 @@ func BenchmarkIdleVisitors(b *testing.B) {
 	b.Run("HTTP2", func(b *testing.B) { benchmarkIdle(b, (*Edge).Serve2, askSecond) })
 }
 
-func benchmarkIdle(b *testing.B, serve func(e *Edge, nc, raw net.Conn, first []byte), ask func(*testing.B, net.Conn)) {
+type serveFunc = func(e *Edge, nc, raw net.Conn, first []byte, covers func(host string) bool)
+
+func benchmarkIdle(b *testing.B, serve serveFunc, ask func(*testing.B, net.Conn)) {
 	const visitors = 10_000
 	s := newStub(b, func(x *tunnel.Exchange) { respond(x, 200, "ok") }, nil)
 	for b.Loop() {
@@ -33,7 +35,7 @@ func benchmarkIdle(b *testing.B, serve func(e *Edge, nc, raw net.Conn, first []b
 		for i := range conns {
 			ours, theirs := net.Pipe()
 			conns[i] = ours
-			s.wg.Go(func() { serve(s.Edge, theirs, theirs, nil) })
+			s.wg.Go(func() { serve(s.Edge, theirs, theirs, nil, nil) })
 			ask(b, ours)
 		}
 		until(b, "parked streams' end", func() bool {

@@ -170,7 +170,7 @@ func (c *conn2) describe(s *stream, end bool) {
 	if c.addedFor != string(r.Authority) {
 		c.addedFor = string(r.Authority)
 		c.added = c.peer.fields(c.addedFor, s.port)
-		c.covered = c.edge.covers(&c.peer, s.name)
+		c.covered = c.peer.served(s.name)
 	}
 	r.covered = c.covered
 	s.fields = c.peer.strip(s.asked.fields(s.fields[:0], r.Authority))

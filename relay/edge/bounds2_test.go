@@ -149,7 +149,7 @@ func TestUnreadFrames2(t *testing.T) {
 	s := newStub(t, ok, nil)
 	ours, theirs := net.Pipe()
 	defer ours.Close()
-	s.wg.Go(func() { s.Serve2(theirs, theirs, nil) })
+	s.wg.Go(func() { s.Serve2(theirs, theirs, nil, nil) })
 	io.WriteString(ours, preface2+string(appendSettings(nil)))
 	c := s.conn2()
 	c.mu.Lock()

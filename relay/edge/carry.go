@@ -60,7 +60,7 @@ type visitor interface {
 type request struct {
 	tunnel.Request
 	place   Place
-	covered bool      // the certificate shown is for the host
+	covered bool      // the connection serves the host
 	accept  []byte    // for a failure's answer
 	url     string    // likewise
 	start   time.Time // of begin

@@ -59,7 +59,7 @@ type conn struct {
 	client   []byte        // peer.addr
 	added    tunnel.Header // what share adds to a request for addedFor
 	addedFor string
-	covered  bool // the certificate is for addedFor
+	covered  bool // the connection serves addedFor
 
 	chunked   http1.Chunked // the request's body
 	unread    int64         // of a body with a length

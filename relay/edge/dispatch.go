@@ -33,12 +33,6 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 	return e.carry(ctx, v, r)
 }
 
-// covers reports whether the certificate that p was shown, if any, is for a
-// host.
-func (e *Edge) covers(p *peer, host []byte) bool {
-	return !p.https || e.Covers == nil || e.Covers(string(host))
-}
-
 // home answers for the relay's own host.
 func (e *Edge) home(v visitor, r *request) outcome {
 	path, _, _ := strings.Cut(string(r.Target), "?")

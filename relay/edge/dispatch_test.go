@@ -12,10 +12,8 @@ import (
 
 func TestDispatch(t *testing.T) {
 	t.Parallel()
-	s := newStub(t, func(x *tunnel.Exchange) { respond(x, 200, "target") }, func(cfg *Config) {
-		cfg.Covers = func(host string) bool { return host != "other.test" && !strings.HasPrefix(host, "a.") }
-	})
-	secure := s.secureDoor("x.test")
+	s := newStub(t, func(x *tunnel.Exchange) { respond(x, 200, "target") }, nil)
+	secure := s.coveringDoor(func(host string) bool { return host != "other.test" && !strings.HasPrefix(host, "a.") }, "x.test")
 	tests := []struct {
 		head   string
 		status int

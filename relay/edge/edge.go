@@ -32,10 +32,6 @@ type Config struct {
 	// no port, no trailing dot).
 	Lookup func(host []byte) Place
 
-	// Covers reports whether the certificate shown to visitors is for host.
-	// It is asked for connections under TLS alone.
-	Covers func(host string) bool
-
 	// Home is the text of the relay's own page.
 	Home string
 
@@ -108,9 +104,11 @@ func New(cfg Config) *Edge {
 
 // Serve serves an HTTP/1.1 visitor until the connection ends, and closes it.
 // Reads see first before what nc brings. raw is the connection beneath TLS, or
-// nc itself.
-func (e *Edge) Serve(nc, raw net.Conn, first []byte) {
+// nc itself. covers reports whether the certificate that the visitor was shown
+// is for a host; it is nil without TLS.
+func (e *Edge) Serve(nc, raw net.Conn, first []byte, covers func(host string) bool) {
 	c := newConn(e, nc, raw, first)
+	c.peer.covers = covers
 	if !e.add(c) {
 		raw.Close()
 		return
@@ -132,8 +130,9 @@ func deepen(n int) byte {
 
 // Serve2 is Serve for an HTTP/2 visitor: over TLS, or with prior knowledge
 // (RFC 9113 3.3).
-func (e *Edge) Serve2(nc, raw net.Conn, first []byte) {
+func (e *Edge) Serve2(nc, raw net.Conn, first []byte, covers func(host string) bool) {
 	c := newConn2(e, nc, raw, first)
+	c.peer.covers = covers
 	if !e.add(c) {
 		raw.Close()
 		return

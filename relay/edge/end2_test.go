@@ -289,7 +289,7 @@ func TestSlowReader2(t *testing.T) {
 	want := strings.Repeat("x", 20_000)
 	s := newStub(t, func(x *tunnel.Exchange) { respond(x, 200, want) }, nil)
 	ours, theirs := net.Pipe()
-	s.wg.Go(func() { s.Serve2(theirs, theirs, nil) })
+	s.wg.Go(func() { s.Serve2(theirs, theirs, nil, nil) })
 	nc := visitorOn(t, ours)
 	c := s.conn2()
 	v := &visitor2{Conn: nc, t: t, framer: http2.NewFramer(nc, nc.r), next: 1}

@@ -54,6 +54,8 @@ type peer struct {
 	https   bool
 	trusted bool // its forwarding fields are believed
 	proxies []netip.Prefix
+
+	covers func(host string) bool // the certificate it was shown is for host; nil without TLS
 }
 
 func newPeer(addr net.Addr, https bool, trusted []netip.Prefix) peer {
@@ -79,6 +81,9 @@ func newPeer(addr net.Addr, https bool, trusted []netip.Prefix) peer {
 func (p *peer) trusts(ip netip.Addr) bool {
 	return slices.ContainsFunc(p.proxies, func(t netip.Prefix) bool { return t.Contains(ip) })
 }
+
+// served reports whether requests for a host are served on its connection.
+func (p *peer) served(host []byte) bool { return p.covers == nil || p.covers(string(host)) }
 
 func (p *peer) scheme() string {
 	if p.https {

@@ -104,7 +104,7 @@ func (c *conn) describe(r *request) {
 	if c.addedFor != string(h.Host) {
 		c.addedFor = string(h.Host)
 		c.added = c.peer.fields(c.addedFor, h.Port)
-		c.covered = c.edge.covers(&c.peer, h.Name)
+		c.covered = c.peer.served(h.Name)
 	}
 	r.covered = c.covered
 	c.fields = slices.Grow(c.fields[:0], len(h.Fields)+len(c.added)+1) // Via is one more

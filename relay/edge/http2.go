@@ -52,7 +52,7 @@ type conn2 struct {
 	aside    head          // trailers, and what nobody wants
 	added    tunnel.Header // what share adds to a request for addedFor
 	addedFor string
-	covered  bool // the certificate is for addedFor
+	covered  bool // the connection serves addedFor
 
 	serving sync.WaitGroup // goroutines of streams
 	written chan struct{}  // closed when the goroutine that writes has ended

@@ -28,16 +28,20 @@ func certificate(t testing.TB, names ...string) tls.Certificate {
 }
 
 // secureDoor serves visitors over TLS.
-func (s *stub) secureDoor(names ...string) (addr string) {
+func (s *stub) secureDoor(names ...string) (addr string) { return s.coveringDoor(nil, names...) }
+
+// coveringDoor serves visitors over TLS whose certificate is for what covers
+// says.
+func (s *stub) coveringDoor(covers func(host string) bool, names ...string) (addr string) {
 	config := &tls.Config{Certificates: []tls.Certificate{certificate(s.t, names...)}, NextProtos: []string{"h2", "http/1.1"}}
 	return s.door(func(nc net.Conn) {
 		tc := tls.Server(nc, config)
 		if err := tc.Handshake(); err != nil {
 			nc.Close()
 		} else if tc.ConnectionState().NegotiatedProtocol == "h2" {
-			s.Serve2(tc, nc, nil)
+			s.Serve2(tc, nc, nil, covers)
 		} else {
-			s.Serve(tc, nc, nil)
+			s.Serve(tc, nc, nil, covers)
 		}
 	})
 }

@@ -65,8 +65,8 @@ func newStub(t testing.TB, handler func(*tunnel.Exchange), change func(*Config))
 		change(&cfg)
 	}
 	s.Edge = New(cfg)
-	s.plain = s.door(func(nc net.Conn) { s.Serve(nc, nc, nil) })
-	s.second = s.door(func(nc net.Conn) { s.Serve2(nc, nc, nil) })
+	s.plain = s.door(func(nc net.Conn) { s.Serve(nc, nc, nil, nil) })
+	s.second = s.door(func(nc net.Conn) { s.Serve2(nc, nc, nil, nil) })
 	t.Cleanup(func() {
 		for _, ln := range s.doors {
 			ln.Close()
@@ -298,7 +298,7 @@ func (s *stub) visitThrough(wrap func(*net.TCPConn) net.Conn) *rawVisitor {
 	addr := s.door(func(nc net.Conn) {
 		wrapped := wrap(nc.(*net.TCPConn))
 		taken <- wrapped
-		s.Serve(wrapped, wrapped, nil)
+		s.Serve(wrapped, wrapped, nil, nil)
 	})
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
