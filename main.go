@@ -262,6 +262,7 @@ func relayCommand() *cli.Command {
 		Flags: []cli.Flag{
 			terminal.Text("http", "take visitors, and agents, in plain HTTP at `ADDR`", &r.addresses.HTTP),
 			terminal.Text("https", "take visitors and agents over TLS at `ADDR`", &r.addresses.HTTPS),
+			terminal.Text("redirect", "send visitors who come in plain HTTP to `ADDR` to the https URL; agents are not let in", &r.addresses.Redirect),
 			terminal.Text("tls-cert", "show the certificates in `FILE`, PEM; it is read again when it changes", &r.cert),
 			terminal.Text("tls-key", "the certificate's key is in `FILE`, PEM", &r.key),
 			terminal.Text("agents", "take agents alone at `ADDR`", &r.addresses.Agents),
@@ -379,7 +380,7 @@ func (r *relaying) load() (err error) {
 			return agent.Unusable("--tls-cert and --tls-key want a certificate and its key in PEM", err)
 		}
 	}
-	if err := r.addresses.Check(); err != nil {
+	if err := r.addresses.Check(cfg); err != nil {
 		return usage("", "%v", err)
 	}
 	cfg.Version, _ = build()

@@ -94,7 +94,7 @@ func (c *Config) logger() *slog.Logger {
 type Door struct {
 	net.Listener
 
-	// Kind names the door in logs: "http", "https" or "agents".
+	// Kind names the door in logs: "http", "https", "redirect" or "agents".
 	Kind string
 
 	// Certificate makes the door speak TLS. If nil, it is plain. A door with
@@ -103,4 +103,8 @@ type Door struct {
 
 	// AgentsOnly turns visitors away.
 	AgentsOnly bool
+
+	// Redirect sends visitors to the public URL, and turns agents away. Such
+	// a door is plain.
+	Redirect bool
 }

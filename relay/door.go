@@ -102,6 +102,8 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, conn net
 	case err != nil:
 		r.log.Debug("connection dropped", "door", d.Kind, "client", conn.RemoteAddr().String(), "error", err.Error())
 		conn.Close()
+	case d.Redirect:
+		r.edge.Redirect(conn, first)
 	case protocol == tunnel.ALPN && !r.cfg.Sole:
 		if s := r.meetAgent(ctx, unread(nc, first), tlsOf(nc)); s != nil {
 			// A session may last for months: not on the stack that the

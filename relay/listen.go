@@ -13,9 +13,10 @@ import (
 // Addresses are where a relay listens: host:port each. Those that are empty
 // are not listened at; if all are, HTTP is 127.0.0.1:7070.
 type Addresses struct {
-	HTTP   string // visitors and agents, in plain
-	HTTPS  string // visitors and agents, over TLS
-	Agents string // agents alone, over TLS where there is a Certificate
+	HTTP     string // visitors and agents, in plain
+	HTTPS    string // visitors and agents, over TLS
+	Redirect string // visitors alone, who are sent to the public URL
+	Agents   string // agents alone, over TLS where there is a Certificate
 
 	// Certificate is what the doors that speak TLS show.
 	Certificate *Certificate
@@ -23,7 +24,7 @@ type Addresses struct {
 
 // Check returns a one-line error for what makes no sense, or what would let
 // agents send their tokens in plain.
-func (a *Addresses) Check() error {
+func (a *Addresses) Check(cfg *Config) error {
 	if a.HTTP == "" && a.HTTPS == "" && a.Agents == "" {
 		a.HTTP = net.JoinHostPort("127.0.0.1", strconv.Itoa(localPort))
 	}
@@ -47,6 +48,8 @@ func (a *Addresses) Check() error {
 		return errors.New("--https wants a certificate: add --tls-cert and --tls-key")
 	case a.HTTPS == "" && a.Agents == "" && a.Certificate != nil:
 		return errors.New("nothing shows the certificate: add --https or --agents")
+	case a.Redirect != "" && !a.secure(cfg):
+		return errors.New("--redirect sends visitors to https, and nothing serves that: add --https, or --public-url https://… for a front's")
 	}
 	return nil
 }
@@ -56,8 +59,16 @@ func (a *Addresses) Check() error {
 func (a *Addresses) Beyond() bool {
 	return slices.ContainsFunc(a.doors(), func(door namedAddress) bool {
 		host, _, _ := net.SplitHostPort(door.addr)
-		return !isLoopback(host)
+		return door.kind != doorRedirect && !isLoopback(host)
 	})
+}
+
+// secure reports whether the public URL is one of https.
+func (a *Addresses) secure(cfg *Config) bool {
+	if cfg.PublicURL != nil {
+		return cfg.PublicURL.Scheme == "https"
+	}
+	return a.HTTPS != ""
 }
 
 // Listen listens at all addresses, or at none and returns why.
@@ -70,8 +81,8 @@ func (a *Addresses) Listen() (doors []Door, err error) {
 			}
 			return nil, fmt.Errorf("--%s: %w", door.kind, err)
 		}
-		d := Door{Listener: ln, Kind: door.kind, AgentsOnly: door.kind == doorAgents}
-		if door.kind != doorHTTP {
+		d := Door{Listener: ln, Kind: door.kind, AgentsOnly: door.kind == doorAgents, Redirect: door.kind == doorRedirect}
+		if door.kind == doorHTTPS || door.kind == doorAgents {
 			d.Certificate = a.Certificate
 		}
 		doors = append(doors, d)
@@ -81,16 +92,17 @@ func (a *Addresses) Listen() (doors []Door, err error) {
 
 // The kinds of a Door.
 const (
-	doorHTTP   = "http"
-	doorHTTPS  = "https"
-	doorAgents = "agents"
+	doorHTTP     = "http"
+	doorHTTPS    = "https"
+	doorRedirect = "redirect"
+	doorAgents   = "agents"
 )
 
 type namedAddress struct{ kind, addr string }
 
 // doors gives the addresses that are listened at.
 func (a *Addresses) doors() (doors []namedAddress) {
-	for _, d := range []namedAddress{{doorHTTP, a.HTTP}, {doorHTTPS, a.HTTPS}, {doorAgents, a.Agents}} {
+	for _, d := range []namedAddress{{doorHTTP, a.HTTP}, {doorHTTPS, a.HTTPS}, {doorRedirect, a.Redirect}, {doorAgents, a.Agents}} {
 		if d.addr != "" {
 			doors = append(doors, d)
 		}

@@ -1,6 +1,9 @@
 package relay
 
 import (
+	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -24,9 +27,13 @@ func TestAddressesCheck(t *testing.T) {
 		{"no visitors", Addresses{Agents: "127.0.0.1:0"}, "no address for visitors"},
 		{"no port", Addresses{HTTP: "127.0.0.1"}, "want host:port"},
 		{"a port that is none", Addresses{HTTP: "127.0.0.1:65536"}, "want a port"},
+		{"redirects beside HTTPS", Addresses{HTTPS: "127.0.0.1:0", Redirect: ":80", Certificate: certificate}, ""},
+		{"redirects without HTTPS", Addresses{HTTP: "127.0.0.1:0", Redirect: ":80"}, "nothing serves that"},
+		{"redirects alone", Addresses{Redirect: ":80"}, "nothing serves that"},
+		{"redirects without a port", Addresses{HTTPS: ":443", Redirect: "localhost", Certificate: certificate}, "--redirect \"localhost\": want host:port"},
 	}
 	for _, tt := range tests {
-		err := tt.addresses.Check()
+		err := tt.addresses.Check(&Config{})
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
@@ -46,5 +53,44 @@ func TestAddressesBeyond(t *testing.T) {
 				t.Errorf("%+v: %v", a, !want)
 			}
 		}
+	}
+}
+
+// What a front serves by https counts, and what it does not.
+func TestAddressesCheckFront(t *testing.T) {
+	for public, want := range map[string]string{"https://share.test": "", "http://share.test": "nothing serves that"} {
+		u, err := url.Parse(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := Addresses{HTTPS: "127.0.0.1:0", Redirect: "127.0.0.1:0", Certificate: &Certificate{}}
+		err = a.Check(&Config{PublicURL: u})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", public, err, want)
+		}
+	}
+}
+
+// What each door is and does, as its address was given.
+func TestAddressesListen(t *testing.T) {
+	const addr = "127.0.0.1:0"
+	a := Addresses{HTTP: addr, HTTPS: addr, Redirect: addr, Agents: addr, Certificate: &Certificate{}}
+	doors, err := a.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range doors {
+		got = append(got, fmt.Sprint(d.Kind, " TLS ", d.Certificate != nil, " agents ", d.AgentsOnly, " redirect ", d.Redirect))
+		d.Close()
+	}
+	want := []string{
+		"http TLS false agents false redirect false",
+		"https TLS true agents false redirect false",
+		"redirect TLS false agents false redirect true",
+		"agents TLS true agents true redirect false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

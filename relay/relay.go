@@ -218,6 +218,7 @@ const lastWord = time.Second
 func (r *Relay) edgeConfig() edge.Config {
 	return edge.Config{
 		Lookup:         r.lookup,
+		Elsewhere:      r.elsewhere,
 		TrustedProxies: r.cfg.TrustedProxies,
 		Logger:         r.cfg.Logger,
 		Home: "This is a share relay.\n" +
@@ -260,7 +261,7 @@ func (r *Relay) publicURL(doors []Door) url.URL {
 	}
 	best := url.URL{Scheme: "http", Host: r.domain}
 	for _, d := range doors {
-		if d.AgentsOnly {
+		if d.AgentsOnly || d.Redirect {
 			continue
 		}
 		u := url.URL{Scheme: "http", Host: r.domain}
@@ -293,6 +294,9 @@ func (r *Relay) AgentAddress(doors []Door) string {
 	}
 	best := ""
 	for _, d := range doors {
+		if d.Redirect {
+			continue
+		}
 		u := url.URL{Scheme: "http", Host: r.domain}
 		if d.Certificate != nil {
 			u.Scheme = "https"
@@ -313,6 +317,20 @@ func (r *Relay) AgentAddress(doors []Door) string {
 // tunnelURL is what visitors type to reach a name.
 func (r *Relay) tunnelURL(name string) string {
 	return r.public.Scheme + "://" + name + "." + r.public.Host
+}
+
+// elsewhere is the URL of a host that is asked for at a door that redirects,
+// empty if it is neither the domain nor could be a tunnel's.
+func (r *Relay) elsewhere(host []byte) string {
+	for _, domain := range []string{r.domain, strings.ToLower(r.public.Hostname())} {
+		if string(host) == domain {
+			return r.public.Scheme + "://" + r.public.Host
+		}
+		if name, ok := strings.CutSuffix(string(host), "."+domain); ok && tunnel.ValidName(name) {
+			return r.tunnelURL(name)
+		}
+	}
+	return ""
 }
 
 // warn tells the operator what visitors will stumble over.

@@ -83,8 +83,8 @@ func TestTunnelURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := Door{Listener: fakeListener{addr: a}, Kind: kind, AgentsOnly: kind == doorAgents}
-		if kind != doorHTTP {
+		d := Door{Listener: fakeListener{addr: a}, Kind: kind, AgentsOnly: kind == doorAgents, Redirect: kind == doorRedirect}
+		if kind == doorHTTPS || kind == doorAgents {
 			d.Certificate = new(Certificate)
 		}
 		return d
@@ -100,6 +100,7 @@ func TestTunnelURL(t *testing.T) {
 		{Config{Domain: "share.test"}, []Door{door(doorHTTP, ":80"), door(doorHTTPS, ":443")}, "https://x.share.test"},
 		{Config{Domain: "share.test"}, []Door{door(doorHTTPS, ":8443"), door(doorHTTP, ":80")}, "https://x.share.test:8443"},
 		{Config{Domain: "share.test"}, []Door{door(doorHTTP, ":443"), door(doorAgents, ":444")}, "http://x.share.test:443"},
+		{Config{Domain: "share.test"}, []Door{door(doorRedirect, ":80"), door(doorHTTP, ":8080")}, "http://x.share.test:8080"},
 		{Config{Domain: "in.test", PublicURL: front}, []Door{door(doorHTTP, ":80")}, "https://x.share.test:8443"},
 	}
 	for _, tt := range tests {
@@ -116,6 +117,7 @@ func TestTunnelURL(t *testing.T) {
 
 func TestAgentAddress(t *testing.T) {
 	plain := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 80}}, Kind: doorHTTP}
+	redirect := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 81}}, Kind: doorRedirect, Redirect: true}
 	secure := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 443}}, Kind: doorHTTPS, Certificate: new(Certificate)}
 	agents := Door{Listener: fakeListener{addr: &net.TCPAddr{Port: 4443}}, Kind: doorAgents, AgentsOnly: true, Certificate: new(Certificate)}
 	tests := []struct {
@@ -125,7 +127,7 @@ func TestAgentAddress(t *testing.T) {
 	}{
 		{Config{Domain: "share.test"}, []Door{plain, secure}, "share.test"},
 		{Config{Domain: "share.test"}, []Door{plain, agents}, "share.test:4443"},
-		{Config{Domain: "share.test"}, []Door{plain}, "http://share.test"},
+		{Config{Domain: "share.test"}, []Door{redirect, plain}, "http://share.test"},
 		{Config{Domain: "share.test", PublicURL: &url.URL{Scheme: "https", Host: "front.test"}}, []Door{plain}, ""},
 		{Config{}, []Door{secure}, ""},
 	}
@@ -136,6 +138,41 @@ func TestAgentAddress(t *testing.T) {
 		}
 		if got := r.AgentAddress(tt.doors); got != tt.want {
 			t.Errorf("%+v: got %q, want %q", tt.cfg, got, tt.want)
+		}
+	}
+}
+
+// Where hosts are, for those who ask a door that redirects.
+func TestElsewhere(t *testing.T) {
+	tests := []struct{ domain, public, host, want string }{
+		{"share.test", "https://share.test", "share.test", "https://share.test"},
+		{"share.test", "https://share.test", "x.share.test", "https://x.share.test"},
+		{"share.test", "https://share.test:8443", "x.share.test", "https://x.share.test:8443"},
+		{"share.test", "https://share.test:8443", "share.test", "https://share.test:8443"},
+		{"share.test", "https://share.test", "a.x.share.test", ""},
+		{"share.test", "https://share.test", ".share.test", ""},
+		{"share.test", "https://share.test", "-x.share.test", ""},
+		{"share.test", "https://share.test", "x%2f.share.test", ""},
+		{"share.test", "https://share.test", "xshare.test", ""},
+		{"share.test", "https://share.test", "share.test.evil.test", ""},
+		{"share.test", "https://share.test", "evil.test", ""},
+		{"share.test", "https://share.test", "127.0.0.1", ""},
+		{"in.test", "https://Public.test", "x.in.test", "https://x.Public.test"},
+		{"in.test", "https://Public.test", "x.public.test", "https://x.Public.test"},
+		{"in.test", "https://Public.test", "public.test", "https://Public.test"},
+	}
+	for _, tt := range tests {
+		public, err := url.Parse(tt.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := New(Config{Domain: tt.domain, PublicURL: public})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.public = r.publicURL(nil)
+		if got := r.elsewhere([]byte(tt.host)); got != tt.want {
+			t.Errorf("%s of %s: got %q, want %q", tt.host, tt.public, got, tt.want)
 		}
 	}
 }

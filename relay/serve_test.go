@@ -49,6 +49,8 @@ func serve(t *testing.T, cfg Config, certificate *Certificate, kinds ...string) 
 			addresses.HTTP = "127.0.0.1:0"
 		case doorHTTPS:
 			addresses.HTTPS = "127.0.0.1:0"
+		case doorRedirect:
+			addresses.Redirect = "127.0.0.1:0"
 		case doorAgents:
 			addresses.Agents = "127.0.0.1:0"
 		}

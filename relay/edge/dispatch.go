@@ -14,7 +14,7 @@ import (
 // canonical form.
 func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte) outcome {
 	if !r.covered {
-		return e.refuse(v, r, tunnel.Fail(tunnel.RequestMisdirected, nil))
+		return e.decline(v, r, name)
 	}
 	r.place = e.Lookup(name)
 	switch {
@@ -45,19 +45,24 @@ func (e *Edge) home(v visitor, r *request) outcome {
 		resp.Status, resp.Reason, body = 405, []byte("Method Not Allowed"), []byte("This page can only be read.\n")
 		resp.Header.Add("Allow", "GET, HEAD")
 	}
+	resp.Header.Add("Cache-Control", "no-store")
+	return e.own(v, r, resp, body)
+}
+
+// own sends text of the relay's own.
+func (e *Edge) own(v visitor, r *request, resp *tunnel.Response, text []byte) outcome {
 	resp.Header.Add("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))
 	resp.Header.Add("Content-Type", "text/plain; charset=utf-8")
 	resp.Header.Add("X-Content-Type-Options", "nosniff")
-	resp.Header.Add("Cache-Control", "no-store")
-	resp.Header.Add("Content-Length", strconv.Itoa(len(body)))
-	resp.ContentLength = int64(len(body))
+	resp.Header.Add("Content-Length", strconv.Itoa(len(text)))
+	resp.ContentLength = int64(len(text))
 	if string(r.Method) == "HEAD" {
-		resp.ContentLength, body = 0, nil
+		resp.ContentLength, text = 0, nil
 	}
-	if err := v.answer(resp, body); err != nil {
+	if err := v.answer(resp, text); err != nil {
 		v.abort()
 	}
-	return outcome{status: resp.Status, bytes: int64(len(body))}
+	return outcome{status: resp.Status, bytes: int64(len(text))}
 }
 
 // lineLevel is the level of a request's line.

@@ -32,6 +32,11 @@ type Config struct {
 	// no port, no trailing dot).
 	Lookup func(host []byte) Place
 
+	// Elsewhere gives the URL, without a path, of a host in canonical form,
+	// for those who came to Redirect; empty if it has none. It may be nil if
+	// nobody does.
+	Elsewhere func(host []byte) string
+
 	// Home is the text of the relay's own page.
 	Home string
 
@@ -109,8 +114,13 @@ func New(cfg Config) *Edge {
 func (e *Edge) Serve(nc, raw net.Conn, first []byte, covers func(host string) bool) {
 	c := newConn(e, nc, raw, first)
 	c.peer.covers = covers
+	e.run(c)
+}
+
+// run is what Serve does with a connection.
+func (e *Edge) run(c *conn) {
 	if !e.add(c) {
-		raw.Close()
+		c.raw.Close()
 		return
 	}
 	defer e.remove(c)

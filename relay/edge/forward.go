@@ -55,7 +55,8 @@ type peer struct {
 	trusted bool // its forwarding fields are believed
 	proxies []netip.Prefix
 
-	covers func(host string) bool // the certificate it was shown is for host; nil without TLS
+	covers     func(host string) bool // the certificate it was shown is for host; nil without TLS
+	redirected bool                   // no host is served to it
 }
 
 func newPeer(addr net.Addr, https bool, trusted []netip.Prefix) peer {
@@ -83,7 +84,9 @@ func (p *peer) trusts(ip netip.Addr) bool {
 }
 
 // served reports whether requests for a host are served on its connection.
-func (p *peer) served(host []byte) bool { return p.covers == nil || p.covers(string(host)) }
+func (p *peer) served(host []byte) bool {
+	return !p.redirected && (p.covers == nil || p.covers(string(host)))
+}
 
 func (p *peer) scheme() string {
 	if p.https {
