@@ -336,6 +336,10 @@ func (r *Relay) elsewhere(host []byte) string {
 // warn tells the operator what visitors will stumble over.
 func (r *Relay) warn() {
 	if r.certificate == nil {
+		if r.public.Scheme == "https" && len(r.cfg.TrustedProxies) == 0 {
+			r.log.Warn("visitors come by https to a front whose forwarding fields are not believed: targets are told of http",
+				"hint", "name the front's addresses with --trusted-proxies")
+		}
 		return
 	}
 	domain := r.domain

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -173,6 +174,36 @@ func TestElsewhere(t *testing.T) {
 		r.public = r.publicURL(nil)
 		if got := r.elsewhere([]byte(tt.host)); got != tt.want {
 			t.Errorf("%s of %s: got %q, want %q", tt.host, tt.public, got, tt.want)
+		}
+	}
+}
+
+// A front that ends TLS, and whose word for that is not taken, is warned of.
+func TestFrontIsNotBelieved(t *testing.T) {
+	front := &url.URL{Scheme: "https", Host: "share.test"}
+	believed := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	tests := []struct {
+		cfg         Config
+		certificate *Certificate
+		want        bool
+	}{
+		{Config{PublicURL: front}, nil, true},
+		{Config{PublicURL: front, TrustedProxies: believed}, nil, false},
+		{Config{PublicURL: front}, newCertificate(t, "share.test", "*.share.test"), false},
+		{Config{PublicURL: &url.URL{Scheme: "http", Host: "share.test"}}, nil, false},
+		{Config{}, nil, false},
+	}
+	for _, tt := range tests {
+		log := &lines{}
+		tt.cfg.Logger = newLogger(log)
+		r, err := New(tt.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.public, r.certificate = r.publicURL(nil), tt.certificate
+		r.warn()
+		if got := log.has("--trusted-proxies"); got != tt.want {
+			t.Errorf("%+v: warned %v, want %v", tt.cfg, got, tt.want)
 		}
 	}
 }
