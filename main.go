@@ -272,6 +272,7 @@ func relayCommand() *cli.Command {
 			terminal.Text("token-file", "let agents in that have a token of `FILE`: a label and a token in each line", &r.tokenFile),
 			terminal.Toggle("insecure", "let tokens travel in plain beyond loopback", &r.relay.Insecure),
 			terminal.Value("trusted-proxies", "believe the forwarding fields of peers in `CIDR,...`", terminal.Prefixes(&r.relay.TrustedProxies)),
+			terminal.Value("proxy-protocol", "take the visitor's address from the PROXY protocol header, v1 or v2, that peers in `CIDR,...` must send first, at all addresses but that of --agents", terminal.Prefixes(&r.addresses.Fronts)),
 			terminal.Value("grace", "let requests in flight end within `TIME` when stopped (default: 30s)", terminal.Duration(&r.relay.Grace, -1)),
 			terminal.Value("log-format", "log as `FORMAT`: text or json (default: text)", terminal.Choice(&r.json, map[string]bool{"text": false, "json": true})),
 			terminal.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", terminal.Level(&r.level)),

@@ -209,12 +209,17 @@ func answered(ts *testscript.TestScript, neg bool, args []string) {
 
 // raw sends bytes as they are.
 func raw(ts *testscript.TestScript, neg bool, args []string) {
+	dialer := net.Dialer{}
+	if len(args) > 1 && args[0] == "-from" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(args[1])}
+		args = args[2:]
+	}
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: raw port text")
+		ts.Fatalf("usage: raw [-from address] port text")
 	}
 	text, err := strconv.Unquote(`"` + args[1] + `"`)
 	ts.Check(err)
-	conn, err := net.Dial("tcp", "127.0.0.1:"+args[0])
+	conn, err := dialer.Dial("tcp", "127.0.0.1:"+args[0])
 	ts.Check(err)
 	defer conn.Close()
 	ts.Check(conn.SetDeadline(time.Now().Add(patience)))

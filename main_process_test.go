@@ -35,7 +35,7 @@ import (
 //	until RE get ...                   get until the answer is like RE
 //	ask NAME get ...                   get beside the script
 //	[!] answered NAME                  wait for that, and write the answer to stdout
-//	raw PORT TEXT                      send TEXT, in which \r, \n and \xff are escapes, and write what comes back to stdout
+//	raw [-from ADDRESS] PORT TEXT      send TEXT, in which \r, \n and \xff are escapes, and write what comes back to stdout
 //	[!] differ A B                     compare two words
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){

@@ -107,4 +107,10 @@ type Door struct {
 	// Redirect sends visitors to the public URL, and turns agents away. Such
 	// a door is plain.
 	Redirect bool
+
+	// Fronts are the peers that begin each connection with a header of the
+	// PROXY protocol, 1 or 2, and are turned away if they do not: what it
+	// says is the visitor's address. Of others a header is no more than
+	// bytes. If nil, there are none.
+	Fronts []netip.Prefix
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -63,7 +64,7 @@ func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
 			return fmt.Errorf("%w: %w", errAccept, err)
 		}
 		failing = false
-		r.wg.Go(func() { r.admit(sessions, d, config, nbio.New(conn)) })
+		r.wg.Go(func() { r.admit(sessions, d, config, conn) })
 	}
 }
 
@@ -84,11 +85,19 @@ func (r *Relay) met(conn net.Conn) {
 	delete(r.greeting, conn)
 }
 
-// admit tells visitors and agents apart and serves them; it owns conn.
-func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, conn net.Conn) {
-	if !r.greet(conn) {
-		conn.Close()
+// admit tells visitors and agents apart and serves them; it owns accepted.
+func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted net.Conn) {
+	if !r.greet(accepted) {
+		accepted.Close()
 		return
+	}
+	conn, err := nbio.New(accepted), error(nil)
+	if d.Fronts != nil {
+		if conn, err = d.unproxy(conn, accepted); err != nil {
+			r.met(accepted)
+			r.turnAway(d, accepted, err)
+			return
+		}
 	}
 	var covers func(string) bool
 	handshake := ctx
@@ -97,11 +106,10 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, conn net
 		covers, handshake = s.covers, context.WithValue(ctx, shownKey{}, s)
 	}
 	nc, first, protocol, err := d.identify(handshake, config, conn)
-	r.met(conn)
+	r.met(accepted)
 	switch {
 	case err != nil:
-		r.log.Debug("connection dropped", "door", d.Kind, "client", conn.RemoteAddr().String(), "error", err.Error())
-		conn.Close()
+		r.turnAway(d, conn, err)
 	case d.Redirect:
 		r.edge.Redirect(conn, first)
 	case protocol == tunnel.ALPN && !r.cfg.Sole:
@@ -117,6 +125,17 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, conn net
 	default:
 		r.edge.Serve(nc, conn, first, covers)
 	}
+}
+
+// turnAway closes a connection that did not come to be anybody's.
+func (r *Relay) turnAway(d *Door, conn net.Conn, err error) {
+	level, text := slog.LevelDebug, "connection dropped"
+	if errors.Is(err, errHeader) && !errors.Is(err, net.ErrClosed) {
+		// Each of the front's visitors is lost like this one.
+		level, text = slog.LevelWarn, "a front's connection is closed: it has to begin with a PROXY protocol header"
+	}
+	r.log.Log(context.Background(), level, text, "door", d.Kind, "client", conn.RemoteAddr().String(), "error", err.Error())
+	conn.Close()
 }
 
 func tlsOf(nc net.Conn) bool {
@@ -192,8 +211,11 @@ func readNow(conn net.Conn) []byte {
 	return bytes.Clone((*buf)[:n])
 }
 
-// requests are buffers that hold a usual request.
-var requests = sync.Pool{New: func() any { b := make([]byte, 4<<10); return &b }}
+// requestBuffer holds a usual request.
+const requestBuffer = 4 << 10
+
+// requests are buffers of that size.
+var requests = sync.Pool{New: func() any { b := make([]byte, requestBuffer); return &b }}
 
 // readFirst reads behind first what tells protocols apart on a plain door. A
 // timeout behind a first byte is no error: an HTTP/1.1 visitor is slow, and

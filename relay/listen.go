@@ -20,6 +20,9 @@ type Addresses struct {
 
 	// Certificate is what the doors that speak TLS show.
 	Certificate *Certificate
+
+	// Fronts are those of the doors that take visitors.
+	Fronts []netip.Prefix
 }
 
 // Check returns a one-line error for what makes no sense, or what would let
@@ -84,6 +87,9 @@ func (a *Addresses) Listen() (doors []Door, err error) {
 		d := Door{Listener: ln, Kind: door.kind, AgentsOnly: door.kind == doorAgents, Redirect: door.kind == doorRedirect}
 		if door.kind == doorHTTPS || door.kind == doorAgents {
 			d.Certificate = a.Certificate
+		}
+		if !d.AgentsOnly {
+			d.Fronts = a.Fronts
 		}
 		doors = append(doors, d)
 	}

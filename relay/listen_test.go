@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -73,22 +74,23 @@ func TestAddressesCheckFront(t *testing.T) {
 
 // What each door is and does, as its address was given.
 func TestAddressesListen(t *testing.T) {
+	fronts := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	const addr = "127.0.0.1:0"
-	a := Addresses{HTTP: addr, HTTPS: addr, Redirect: addr, Agents: addr, Certificate: &Certificate{}}
+	a := Addresses{HTTP: addr, HTTPS: addr, Redirect: addr, Agents: addr, Certificate: &Certificate{}, Fronts: fronts}
 	doors, err := a.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, d := range doors {
-		got = append(got, fmt.Sprint(d.Kind, " TLS ", d.Certificate != nil, " agents ", d.AgentsOnly, " redirect ", d.Redirect))
+		got = append(got, fmt.Sprint(d.Kind, " TLS ", d.Certificate != nil, " agents ", d.AgentsOnly, " redirect ", d.Redirect, " fronts ", d.Fronts != nil))
 		d.Close()
 	}
 	want := []string{
-		"http TLS false agents false redirect false",
-		"https TLS true agents false redirect false",
-		"redirect TLS false agents false redirect true",
-		"agents TLS true agents true redirect false",
+		"http TLS false agents false redirect false fronts true",
+		"https TLS true agents false redirect false fronts true",
+		"redirect TLS false agents false redirect true fronts true",
+		"agents TLS true agents true redirect false fronts false",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +251,16 @@ func newLogger(l *lines) *slog.Logger {
 }
 
 func (l *lines) has(text string) bool { return strings.Contains(l.String(), text) }
+
+// line reports whether one line has all of texts.
+func (l *lines) line(texts ...string) bool {
+	for line := range strings.Lines(l.String()) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			return true
+		}
+	}
+	return false
+}
 
 // writePair writes a new certificate for names, and its key, to files of dir.
 func writePair(t *testing.T, dir string, names ...string) (certFile, keyFile string) {
