@@ -64,21 +64,22 @@ func TestScript(t *testing.T) {
 func TestArrows(t *testing.T) {
 	may := map[string][]string{
 		"share":                {"share/agent", "share/agent/target", "share/agent/terminal", "share/relay", "share/relay/admin", "share/tunnel", "share/tunnel/procs"},
-		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/nbio"},
+		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
 		"share/agent/terminal": {"share/agent", "share/tunnel"},
 		"share/relay":          {"share/relay/account", "share/relay/admin", "share/relay/edge", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/nbio"},
 		"share/relay/account":  {"share/relay/store", "share/tunnel"},
 		"share/relay/admin":    {"share/relay/account", "share/relay/route"},
-		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
+		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/relay/store":    {},
 		"share/relay/route":    {"share/relay/account", "share/tunnel"},
 		"share/tunnel":         {"share/tunnel/nbio", "github.com/hashicorp/yamux"},
 		"share/tunnel/http1":   {"share/tunnel"},
 		"share/tunnel/nbio":    {},
 		"share/tunnel/procs":   {},
+		"share/tunnel/websock": {"github.com/coder/websocket"},
 	}
-	guarded := regexp.MustCompile(`^share($|/)|^github\.com/hashicorp/yamux$`)
+	guarded := regexp.MustCompile(`^share($|/)|^github\.com/(hashicorp/yamux|coder/websocket)$`)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:

@@ -19,6 +19,19 @@
 // send what comes next right behind its preface; the relay reads it once the
 // token is accepted, and allocates nothing before.
 //
+// Where only HTTP passes, the same bytes go through a WebSocket (RFC 6455): an
+// agent asks the relay's own host for /.share/connect, with neither Origin,
+// which is refused, nor a subprotocol or an extension, over HTTP/1.1. Each end
+// sends binary messages of at most 16 KiB and ignores where they begin. A text
+// message, a longer one, or more than 100 frames in ten seconds that carry
+// nothing end the connection. A close frame is no more than the connection's
+// end: what it cuts stays cut. An agent tries it when what answers without one
+// is no relay, or when nothing does although a connection was made.
+//
+// A token is let in over TLS, over loopback, or where both ends allow it to go
+// in plain. Where a front ends TLS, it came over TLS if that front is trusted
+// and says so, in X-Forwarded-Proto.
+//
 // Of yamux's frames only data and window updates are used. A lane whose peer
 // sends another, or floods it with frames that carry nothing, is closed; so is
 // one whose peer for 25 seconds leaves a frame half sent, reads nothing, or

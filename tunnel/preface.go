@@ -17,6 +17,10 @@ const Version = 1
 // ALPN is the protocol's name in a TLS handshake (RFC 7301).
 const ALPN = "share/1"
 
+// ConnectPath is where, on a relay's own host, a WebSocket takes the place of
+// ALPN.
+const ConnectPath = "/.share/connect"
+
 const (
 	magic = "SHR1"
 
