@@ -113,11 +113,7 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted
 	case d.Redirect:
 		r.edge.Redirect(conn, first)
 	case protocol == tunnel.ALPN && !r.cfg.Sole:
-		if s := r.meetAgent(ctx, unread(nc, first), tlsOf(nc)); s != nil {
-			// A session may last for months: not on the stack that the
-			// handshake has made large.
-			r.wg.Go(func() { r.converse(ctx, s) })
-		}
+		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
 	case d.AgentsOnly:
 		conn.Close()
 	case protocol == "h2":
@@ -136,6 +132,16 @@ func (r *Relay) turnAway(d *Door, conn net.Conn, err error) {
 	}
 	r.log.Log(context.Background(), level, text, "door", d.Kind, "client", conn.RemoteAddr().String(), "error", err.Error())
 	conn.Close()
+}
+
+// serveAgent serves the agent behind conn, which it owns, until ctx ends; see
+// meetAgent. A session goes on when it has returned.
+func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
+	if s := r.meetAgent(ctx, conn, secret); s != nil {
+		// It may last for months: not on the stack that the handshake, or
+		// the request, has made large.
+		r.wg.Go(func() { r.converse(ctx, s) })
+	}
 }
 
 func tlsOf(nc net.Conn) bool {

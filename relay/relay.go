@@ -102,10 +102,10 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	}
 	r.public = r.publicURL(doors)
 	close(r.ready)
-	r.edge = edge.New(r.edgeConfig())
-	r.warn()
 	sessions, cutSessions := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutSessions()
+	r.edge = edge.New(r.edgeConfig(sessions))
+	r.warn()
 	for _, d := range doors {
 		r.log.Info("listening", "door", d.Kind, "addr", d.Addr().String())
 		r.wg.Go(func() {
@@ -215,8 +215,10 @@ func (r *Relay) drain(ctx context.Context) {
 // lastWord bounds how long visitors are told that their exchanges were cut.
 const lastWord = time.Second
 
-func (r *Relay) edgeConfig() edge.Config {
-	return edge.Config{
+// edgeConfig is how visitors are served. Agents among them last until sessions
+// does.
+func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
+	cfg := edge.Config{
 		Lookup:         r.lookup,
 		Elsewhere:      r.elsewhere,
 		TrustedProxies: r.cfg.TrustedProxies,
@@ -224,6 +226,10 @@ func (r *Relay) edgeConfig() edge.Config {
 		Home: "This is a share relay.\n" +
 			"Programs that are shared through it live at " + r.public.Scheme + "://NAME." + r.public.Host + "\n",
 	}
+	if !r.cfg.Sole {
+		cfg.Agent = func(conn net.Conn, secret bool) { r.serveAgent(sessions, conn, secret) }
+	}
+	return cfg
 }
 
 // lookup finds where a host leads.

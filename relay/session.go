@@ -90,7 +90,7 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	}
 	if !secret && !fromLoopback(conn) && !(r.cfg.Insecure && hello.Insecure) {
 		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
-			"use TLS, or say --insecure at both ends"}
+			"use TLS, tell the relay by --trusted-proxies of a front that ends it, or say --insecure at both ends"}
 	}
 	if hello.Token == "" {
 		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}

@@ -74,6 +74,9 @@ type conn struct {
 	owed     int64 // bytes of body that the answer's head announced and write has not got
 	close10  bool  // the answer ends with the connection
 
+	key    string // of a WebSocket that the connection is to become; empty if it is not
+	secret bool   // that was asked for over TLS
+
 	mu      sync.Mutex
 	phase   phase            // guarded by mu
 	turn    uint64           // guarded by mu; counts changes of phase
@@ -114,10 +117,13 @@ func (c *conn) serve() {
 	}
 }
 
-// release closes the connection and gives its buffers back.
+// release closes the connection, unless it is to become another's, and gives
+// its buffers back.
 func (c *conn) release() {
 	c.cancel()
-	c.nc.Close()
+	if c.key == "" {
+		c.nc.Close()
+	}
 	nbio.Free(c.buf)
 	c.freeOut()
 }

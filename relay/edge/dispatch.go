@@ -36,17 +36,25 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 // home answers for the relay's own host.
 func (e *Edge) home(v visitor, r *request) outcome {
 	path, _, _ := strings.Cut(string(r.Target), "?")
-	resp := &tunnel.Response{Status: 200, Reason: []byte("OK")}
-	body := []byte(e.Home)
 	switch {
+	case path == tunnel.ConnectPath && e.Agent != nil:
+		return e.connect(v, r)
 	case path != "/":
-		resp.Status, resp.Reason, body = 404, []byte("Not Found"), []byte("There is no such page on this relay.\n")
+		return e.page(v, r, 404, "Not Found", "There is no such page on this relay.\n")
 	case string(r.Method) != "GET" && string(r.Method) != "HEAD":
-		resp.Status, resp.Reason, body = 405, []byte("Method Not Allowed"), []byte("This page can only be read.\n")
-		resp.Header.Add("Allow", "GET, HEAD")
+		return e.page(v, r, 405, "Method Not Allowed", "This page can only be read.\n", "Allow", "GET, HEAD")
+	}
+	return e.page(v, r, 200, "OK", e.Home)
+}
+
+// page answers with text; fields are names and values in turn.
+func (e *Edge) page(v visitor, r *request, status int, reason, text string, fields ...string) outcome {
+	resp := &tunnel.Response{Status: status, Reason: []byte(reason)}
+	for i := 0; i < len(fields); i += 2 {
+		resp.Header.Add(fields[i], fields[i+1])
 	}
 	resp.Header.Add("Cache-Control", "no-store")
-	return e.own(v, r, resp, body)
+	return e.own(v, r, resp, []byte(text))
 }
 
 // own sends text of the relay's own.

@@ -40,6 +40,12 @@ type Config struct {
 	// Home is the text of the relay's own page.
 	Home string
 
+	// Agent serves an agent that has come by WebSocket to the relay's own
+	// host; it owns conn. secret says that the request came over TLS, as far
+	// as the relay can know: where a trusted proxy ends it, by its word. If
+	// nil, no agent comes that way.
+	Agent func(conn net.Conn, secret bool)
+
 	// TrustedProxies are the peers whose forwarding fields are believed.
 	TrustedProxies []netip.Prefix
 
@@ -110,7 +116,8 @@ func New(cfg Config) *Edge {
 // Serve serves an HTTP/1.1 visitor until the connection ends, and closes it.
 // Reads see first before what nc brings. raw is the connection beneath TLS, or
 // nc itself. covers reports whether the certificate that the visitor was shown
-// is for a host; it is nil without TLS.
+// is for a host; it is nil without TLS. A visitor who turns out to be an agent is
+// Config.Agent's from then on, and the connection no longer one of the Edge's.
 func (e *Edge) Serve(nc, raw net.Conn, first []byte, covers func(host string) bool) {
 	c := newConn(e, nc, raw, first)
 	c.peer.covers = covers
@@ -123,9 +130,18 @@ func (e *Edge) run(c *conn) {
 		c.raw.Close()
 		return
 	}
-	defer e.remove(c)
 	deepen(c.w)
+	if key, secret := e.serve(c); key != "" {
+		e.handOver(c.nc, key, secret)
+	}
+}
+
+// serve serves a visitor of HTTP/1.1. A key means that the connection is to
+// become a WebSocket.
+func (e *Edge) serve(c *conn) (key string, secret bool) {
+	defer e.remove(c)
 	c.serve()
+	return c.key, c.secret
 }
 
 // deepen makes room on the stack for a request's way, at once and while there
