@@ -32,6 +32,7 @@ var (
 type binding struct {
 	*loop
 	session *tunnel.Session
+	via     string                       // how the relay was reached, if not in the usual way
 	bound   atomic.Pointer[tunnel.Bound] // nil until the relay has answered
 
 	once sync.Once
@@ -167,7 +168,7 @@ func (b *binding) ready(ctx context.Context, m *tunnel.Bound) {
 	if ctx.Err() != nil {
 		return // the next session will say
 	}
-	e := Event{Kind: EventReady, URL: m.URL, Name: m.Name, Verified: err == nil}
+	e := Event{Kind: EventReady, URL: m.URL, Name: m.Name, Via: b.via, Verified: err == nil}
 	if err != nil {
 		if b.cfg.RequireVerified && !b.verified.Load() {
 			b.stop(&Error{Code: ExitUnreached, Message: fmt.Sprintf("the tunnel's URL does not work: %v", err),

@@ -9,26 +9,39 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"share/tunnel"
 	"share/tunnel/nbio"
 )
 
-// dialTimeout bounds one attempt, from the name's resolution to the end of the
-// TLS handshake.
-const dialTimeout = 10 * time.Second
+const (
+	// dialTimeout bounds one attempt, from the name's resolution to the end
+	// of the TLS handshake, or of a WebSocket's.
+	dialTimeout = 10 * time.Second
+
+	// linkPatience bounds a TLS handshake that names our protocol, until a
+	// relay was met: what does not let that pass may just be silent, and
+	// another way is left.
+	linkPatience = 5 * time.Second
+)
 
 // dialer makes connections to one relay, each ready for a preface.
 type dialer struct {
-	relay RelayURL
-	hook  func(context.Context) (net.Conn, error) // in place of all else, if not nil
-	tls   *tls.Config
-	proxy func(*url.URL) (*url.URL, error)
+	relay    RelayURL
+	hook     func(context.Context) (net.Conn, error) // in place of all else, if not nil
+	tls      *tls.Config
+	web      *tls.Config // beneath a WebSocket
+	proxy    func(*url.URL) (*url.URL, error)
+	patience time.Duration
+	last     atomic.Uint32 // the way by which the relay was last met
+	proven   atomic.Bool   // it was met
+	silences int           // how often reach has failed since, for want of an answer; owned by its caller
 }
 
 func newDialer(cfg *Config) *dialer {
-	return &dialer{
+	d := &dialer{
 		relay: cfg.Relay,
 		hook:  cfg.Dial,
 		proxy: cfg.Proxy,
@@ -39,17 +52,36 @@ func newDialer(cfg *Config) *dialer {
 			MinVersion:         tls.VersionTLS13,
 			ClientSessionCache: tls.NewLRUClientSessionCache(8), // the lanes of one session
 		},
+		patience: linkPatience,
 	}
+	d.web = d.tls.Clone()
+	d.web.NextProtos = []string{"http/1.1"}
+	d.web.MinVersion = tls.VersionTLS12 // a front may have no other
+	d.web.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	return d
 }
 
-// dial connects. An error that has tunnel.ErrNotRelay or an errUntrusted in
-// its chain means that something answered, but not the relay.
+// dial connects by the way that last led to the relay. An error that has
+// tunnel.ErrNotRelay or an errUntrusted in its chain means that something
+// answered, but not the relay.
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	if d.hook != nil {
 		return d.hook(ctx)
 	}
+	return d.dialBy(ctx, way(d.last.Load()))
+}
+
+func (d *dialer) dialBy(ctx context.Context, w way) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	if w == waySocket {
+		return d.dialSocket(ctx)
+	}
+	return d.dialLink(ctx)
+}
+
+// dialLink connects without anything between the protocol and TLS, or TCP.
+func (d *dialer) dialLink(ctx context.Context) (net.Conn, error) {
 	conn, err := d.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -57,6 +89,11 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	conn = nbio.New(conn)
 	if d.relay.Plain {
 		return conn, nil
+	}
+	if !d.proven.Load() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.patience)
+		defer cancel()
 	}
 	tconn := tls.Client(conn, d.tls)
 	if err := tconn.HandshakeContext(ctx); err != nil {
@@ -70,18 +107,28 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	return tconn, nil
 }
 
+// chooseProxy returns the proxy to the relay, nil if there is none. The relay's
+// bytes are not HTTP, so a proxy can only pass them by CONNECT: what is
+// configured for https is meant, TLS or not.
+func (d *dialer) chooseProxy() (*url.URL, error) {
+	if d.proxy == nil || d.relay.Loopback() {
+		return nil, nil
+	}
+	proxy, err := d.proxy(&url.URL{Scheme: "https", Host: d.relay.hostport()})
+	if err != nil {
+		return nil, fmt.Errorf("choose proxy: %w", err)
+	}
+	return proxy, nil
+}
+
 // connect opens the TCP connection, through a proxy if there is one to use.
 func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
-	if d.proxy != nil && !d.relay.Loopback() {
-		// The relay's bytes are not HTTP, so a proxy can only pass them by
-		// CONNECT: what is configured for https is meant, TLS or not.
-		proxy, err := d.proxy(&url.URL{Scheme: "https", Host: d.relay.hostport()})
-		if err != nil {
-			return nil, fmt.Errorf("choose proxy: %w", err)
-		}
-		if proxy != nil {
-			return dialProxy(ctx, proxy, d.relay.hostport())
-		}
+	proxy, err := d.chooseProxy()
+	if err != nil {
+		return nil, err
+	}
+	if proxy != nil {
+		return dialProxy(ctx, proxy, d.relay.hostport())
 	}
 	return dialTCP(ctx, d.relay.Host, d.relay.Port)
 }

@@ -13,7 +13,7 @@ type EventKind uint8
 
 const (
 	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay
-	EventReady                             // the tunnel has its URL: URL, Name, Verified, Reason
+	EventReady                             // the tunnel has its URL: URL, Name, Via, Verified, Reason
 	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed
 	EventReconnecting                      // the session is gone: Reason, Retry
 	EventTarget                            // the target's health changed: Up, Cause, Detail, Since
@@ -54,6 +54,7 @@ type Event struct {
 	Relay    string // the relay as the user named it
 	URL      string // the tunnel's public URL
 	Name     string // the tunnel's name
+	Via      string // through what the relay is reached: a proxy, a WebSocket; empty if it is neither
 	Verified bool   // a request has come back through URL
 	Reason   string // why it is not verified, why the session ended, why the agent stopped
 
@@ -79,7 +80,7 @@ type Event struct {
 // "event" the kind and "time" RFC 3339 in UTC with milliseconds. By kind it has
 //
 //	connecting    relay
-//	ready         url, name, verified; reason when not verified
+//	ready         url, name, verified; via when there is something between agent and relay; reason when not verified
 //	request       id, method, target, status, cause ("" when none), ms; detail when there is one
 //	reconnecting  reason, retry_ms
 //	target        state ("up" or "down"), cause, detail, since
@@ -103,8 +104,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 			URL      string `json:"url"`
 			Name     string `json:"name"`
 			Verified bool   `json:"verified"`
+			Via      string `json:"via,omitempty"`
 			Reason   string `json:"reason,omitempty"`
-		}{head, e.URL, e.Name, e.Verified, e.Reason})
+		}{head, e.URL, e.Name, e.Verified, e.Via, e.Reason})
 	case EventRequest:
 		return json.Marshal(struct {
 			eventHead

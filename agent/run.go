@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -119,15 +120,19 @@ func (l *loop) run(work, life context.Context) {
 
 // connect opens a session whose first message asks for the name.
 func (l *loop) connect(ctx context.Context) (*binding, error) {
-	conn, err := l.dialer.dial(ctx)
+	b := &binding{loop: l, over: make(chan struct{})}
+	p, err := l.dialer.reach(ctx, func(conn net.Conn) (err error) {
+		b.session, err = tunnel.Connect(ctx, conn, l.hello(), l.name.bind(l.everBound()))
+		return err
+	})
+	if w := p.warning(); w != "" {
+		l.warn(w)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s, err := tunnel.Connect(ctx, conn, l.hello(), l.name.bind(l.everBound()))
-	if err != nil {
-		return nil, err
-	}
-	return &binding{loop: l, session: s, over: make(chan struct{})}, nil
+	b.via = p.via()
+	return b, nil
 }
 
 // watch ends the agent when the relay, or the target, takes too long to come

@@ -37,8 +37,7 @@ func (a *Agent) verdict(err error, met bool) *Error {
 			Hint: "check --relay, or name the CA that signed it with --relay-ca", Err: err}
 	}
 	if p, ok := errors.AsType[*proxyError](err); ok && p.refusal() {
-		return &Error{Code: ExitUnreached, Message: p.Error(),
-			Hint: "check HTTPS_PROXY, or exempt the relay with NO_PROXY", Err: err}
+		return &Error{Code: ExitUnreached, Message: p.Error(), Hint: p.hint(), Err: err}
 	}
 	return nil
 }

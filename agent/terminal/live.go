@@ -97,7 +97,11 @@ func block(s *state, st *style, width int) string {
 		st.dim.Render("URL    ")+" "+st.url.Render(escape(s.url)),
 		st.dim.Render("Target ")+" "+escape(s.target)+st.dim.Render(" ("+health+")"))
 	if s.relay != "" {
-		rows = append(rows, st.dim.Render("Relay  ")+" "+escape(s.relay))
+		row := st.dim.Render("Relay  ") + " " + escape(s.relay)
+		if s.via != "" {
+			row += st.dim.Render(" (" + escape(s.via) + ")")
+		}
+		rows = append(rows, row)
 	}
 	text := strings.Join(rows, "\n")
 	const sides = 4 // border and padding

@@ -106,6 +106,9 @@ func record(e agent.Event) (slog.Level, string, []slog.Attr) {
 		return level, "connecting", []slog.Attr{slog.String("relay", e.Relay)}
 	case agent.EventReady:
 		attrs := []slog.Attr{slog.String("url", e.URL), slog.String("name", e.Name), slog.Bool("verified", e.Verified)}
+		if e.Via != "" {
+			attrs = append(attrs, slog.String("via", e.Via))
+		}
 		if !e.Verified {
 			level = slog.LevelWarn
 			attrs = append(attrs, slog.String("reason", e.Reason))

@@ -11,6 +11,7 @@ import (
 type state struct {
 	target   string // as the user named it
 	relay    string
+	via      string // through what it is reached, if through anything
 	url      string
 	verified bool
 	reason   string // why it is not verified, or why the session ended
@@ -42,8 +43,8 @@ func (s *state) apply(e agent.Event) (n news) {
 		s.linked, s.trying, s.reason = false, e.Reason, e.Reason
 	case agent.EventReady:
 		n.url = s.url != e.URL
-		n.changed = n.url || s.verified != e.Verified
-		s.url, s.verified, s.reason = e.URL, e.Verified, e.Reason
+		n.changed = n.url || s.verified != e.Verified || s.via != e.Via
+		s.url, s.via, s.verified, s.reason = e.URL, e.Via, e.Verified, e.Reason
 		s.linked, s.trying = true, ""
 	case agent.EventTarget:
 		s.known, s.up, s.since, s.cause = true, e.Up, e.Since, e.Cause
