@@ -29,6 +29,8 @@ import (
 //	freeport VAR                       set VAR to a port that nothing listens on
 //	occupy VAR                         set VAR to a port whose listener never answers
 //	oldrelay VAR                       set VAR to a port where a relay of another protocol version listens
+//	front [-tls NAME] VAR PORT         pass HTTP and upgrades on to PORT, -tls with NAME's certificate, and set VAR to where
+//	proxy VAR PORT USER:PASSWORD       pass what asks by CONNECT on to PORT, and set VAR to where
 //	certificate NAME HOST...           write NAME.crt and NAME.key
 //	[!] get [-x METHOD] [-a ACCEPT] [-h HOST] [-f FIELD] [-ca FILE] URL
 //	                                   write an answer's status line, fields and body to stdout; NAME.localhost is loopback
@@ -51,6 +53,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"freeport":    freePort,
 		"occupy":      occupy,
 		"oldrelay":    oldRelay,
+		"front":       front,
+		"proxy":       proxy,
 		"certificate": certificate,
 		"get":         get,
 		"until":       until,
