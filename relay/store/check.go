@@ -99,12 +99,14 @@ func (c *checker) read(id uint64) (*page, error) {
 	return newPage(fmt.Sprintf("page %d", id), data), nil
 }
 
-// inOrder checks that keys ascend, from low on and below high; nil is no bound.
+// inOrder checks that keys ascend, below high, and begin with low, by which bolt
+// finds a page again in the one above; nil is no bound.
 func inOrder(p *page, list []element, low, high []byte) error {
+	if low != nil && (len(list) == 0 || !bytes.Equal(list[0].key, low)) {
+		return fmt.Errorf("%s does not begin with its key", p.name)
+	}
 	for i, e := range list {
-		if i > 0 && bytes.Compare(list[i-1].key, e.key) >= 0 ||
-			i == 0 && bytes.Compare(low, e.key) > 0 ||
-			high != nil && bytes.Compare(e.key, high) >= 0 {
+		if i > 0 && bytes.Compare(list[i-1].key, e.key) >= 0 || high != nil && bytes.Compare(e.key, high) >= 0 {
 			return fmt.Errorf("%s: key %d is out of order", p.name, i)
 		}
 	}

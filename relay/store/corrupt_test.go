@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -115,6 +116,45 @@ func TestCut(t *testing.T) {
 			b.Close()
 			t.Fatalf("%d of %d bytes were opened", n, len(whole))
 		}
+	}
+}
+
+// TestBranchKey lowers each key by which bolt finds a page: the keys stay in
+// order, but bolt would hang the same page in twice when it writes. A page that is
+// free by now may be changed.
+func TestBranchKey(t *testing.T) {
+	const size = 1 << 10
+	whole := image(t, sample(t, size, manyEntries))
+	path := filepath.Join(t.TempDir(), "relay.db")
+	refused := 0
+	for at := 2 * size; at < len(whole); at += size {
+		p := newPage("page", whole[at:at+size])
+		if p.flags != flagBranch {
+			continue
+		}
+		list, err := p.elements()
+		if err != nil { // within the value of an entry
+			continue
+		}
+		for _, e := range list {
+			changed := bytes.Clone(whole)
+			i := at + bytes.LastIndex(whole[at:at+size], e.key) + len(e.key) - 1
+			changed[i]--
+			if err := os.WriteFile(path, changed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b, err := OpenBolt(path)
+			if err != nil {
+				refused++
+				continue
+			}
+			use(t, b)
+			shut(t, b)
+			shut(t, reopen(t, path))
+		}
+	}
+	if refused < 10 {
+		t.Errorf("only %d were refused", refused)
 	}
 }
 
