@@ -25,7 +25,7 @@ type taken struct {
 
 // takeAgents makes an Edge pass agents on to the channel that it returns.
 func takeAgents(cfg *Config) <-chan taken {
-	agents := make(chan taken, 1)
+	agents := make(chan taken, 16)
 	cfg.Agent = func(conn net.Conn, secret bool) { agents <- taken{conn, secret} }
 	return agents
 }

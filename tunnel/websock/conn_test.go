@@ -296,7 +296,7 @@ func TestCut(t *testing.T) {
 	if !bytes.HasPrefix([]byte("hello"), got) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %q, %v", got, err)
 	}
-	client.Write(whole[len(whole)-2:])
+	client.Write(append(whole[len(whole)-2:], whole...))
 	server.SetReadDeadline(time.Now().Add(patience))
 	if n, err := server.Read(make([]byte, 10)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("afterwards: %d bytes, %v", n, err)
