@@ -90,7 +90,11 @@ func TestFronts(t *testing.T) {
 		t.Run(name+" of an agent", func(t *testing.T) {
 			conn := s.dial(doorHTTP)
 			io.WriteString(conn, header)
-			if _, err := connect(t, conn, tunnel.Hello{}, say("")); err != nil {
+			a, err := connect(t, conn, tunnel.Hello{}, say(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Ping(t.Context()); err != nil { // then the relay knows the session
 				t.Error(err)
 			}
 		})

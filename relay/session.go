@@ -23,6 +23,7 @@ const evictGrace = 10 * time.Second
 // A session is an agent's, with the tunnels it has bound.
 type session struct {
 	*tunnel.Session
+	client  string          // the agent's address
 	token   account.Token   // what it was let in with; of an open relay, or another list, the account alone
 	tunnels []*route.Tunnel // owned by Relay.converse; nil where one was given back
 	waiting atomic.Int64    // messages that are not yet answered
@@ -71,6 +72,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 		stop()
 		r.join(conn, hello, token.Account)
 	default:
+		client := conn.RemoteAddr().String()
 		s, err := tunnel.Accept(conn, welcome)
 		stop() // the session ends with ctx by itself, and says why
 		if err != nil {
@@ -78,7 +80,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 			return nil
 		}
 		s.Budget = &r.windows
-		return r.register(&session{Session: s, token: token})
+		return r.register(&session{Session: s, token: token, client: client})
 	}
 	return nil
 }
@@ -160,7 +162,6 @@ func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
 
 // converse serves a session until it ends.
 func (r *Relay) converse(ctx context.Context, s *session) {
-	client := s.Addr()
 	talk, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	s.Notify(func() {
@@ -175,7 +176,7 @@ func (r *Relay) converse(ctx context.Context, s *session) {
 	delete(r.sessions, s.Welcome.Session)
 	r.mu.Unlock()
 	r.release(s)
-	r.log.Info("agent gone", "account", s.token.Account, "client", client, "reason", err.Error())
+	r.log.Info("agent gone", "account", s.token.Account, "client", s.client, "reason", err.Error())
 }
 
 // release gives all names of a session back.
@@ -206,7 +207,7 @@ func (r *Relay) register(s *session) *session {
 		s.Close()
 		return nil
 	}
-	r.log.Info("agent connected", "account", s.token.Account, "client", s.Addr())
+	r.log.Info("agent connected", "account", s.token.Account, "client", s.client)
 	return s
 }
 
