@@ -63,17 +63,19 @@ func TestScript(t *testing.T) {
 // below them nobody looks up.
 func TestArrows(t *testing.T) {
 	may := map[string][]string{
-		"share":                {"share/agent", "share/agent/target", "share/agent/terminal", "share/relay", "share/relay/admin", "share/tunnel", "share/tunnel/procs"},
-		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/nbio", "share/tunnel/websock"},
+		"share":                {"share/agent", "share/agent/target", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
+		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
-		"share/agent/terminal": {"share/agent", "share/tunnel"},
+		"share/agent/terminal": {"share/agent", "share/tunnel", "share/tunnel/cmdline"},
 		"share/relay":          {"share/relay/account", "share/relay/admin", "share/relay/edge", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/nbio"},
 		"share/relay/account":  {"share/relay/store", "share/tunnel"},
 		"share/relay/admin":    {"share/relay/account", "share/relay/route"},
+		"share/relay/command":  {"share/relay", "share/relay/admin", "share/tunnel/cmdline"},
 		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/relay/store":    {},
 		"share/relay/route":    {"share/relay/account", "share/tunnel"},
 		"share/tunnel":         {"share/tunnel/nbio", "github.com/hashicorp/yamux"},
+		"share/tunnel/cmdline": {},
 		"share/tunnel/http1":   {"share/tunnel"},
 		"share/tunnel/nbio":    {},
 		"share/tunnel/procs":   {},

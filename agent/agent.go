@@ -10,6 +10,7 @@ import (
 
 	"share/agent/target"
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 // An Agent is one tunnel: a target and the name it is reached by. Run starts
@@ -30,7 +31,7 @@ type Agent struct {
 	verified atomic.Bool             // a request has come back through the public URL
 }
 
-// New returns an agent, or an *Error for a Config that cannot work. It opens
+// New returns an agent, or an *cmdline.Error for a Config that cannot work. It opens
 // no connection and touches no file.
 func New(cfg Config) (*Agent, error) {
 	if err := cfg.check(); err != nil {
@@ -53,7 +54,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	t, err := target.New(a.cfg.Target)
 	if err != nil {
-		return nil, usage("", "%v", err)
+		return nil, cmdline.Usage("", "%v", err)
 	}
 	a.target = t
 	return a, nil

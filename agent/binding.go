@@ -11,6 +11,7 @@ import (
 
 	"share/agent/target"
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 const (
@@ -171,7 +172,7 @@ func (b *binding) ready(ctx context.Context, m *tunnel.Bound) {
 	e := Event{Kind: EventReady, URL: m.URL, Name: m.Name, Via: b.via, Verified: err == nil}
 	if err != nil {
 		if b.cfg.RequireVerified && !b.verified.Load() {
-			b.stop(&Error{Code: ExitUnreached, Message: fmt.Sprintf("the tunnel's URL does not work: %v", err),
+			b.stop(&cmdline.Error{Code: cmdline.ExitUnreached, Message: fmt.Sprintf("the tunnel's URL does not work: %v", err),
 				Hint: "check the relay's DNS, certificate and visitors' port", Err: err})
 			return
 		}

@@ -10,6 +10,7 @@ import (
 
 	"share/agent/target"
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 // Config is what an Agent does. Its zero value lacks only a Target.URL and a
@@ -114,23 +115,23 @@ func (c *Config) version() string {
 // near reports whether the relay is on this machine.
 func (c *Config) near() bool { return c.Dial != nil || c.Relay.Loopback() }
 
-// check returns an *Error for what cannot work.
+// check returns an *cmdline.Error for what cannot work.
 func (c *Config) check() error {
 	switch {
 	case c.Dial == nil && c.Relay.Host == "":
-		return usage("name it with --relay or SHARE_RELAY", "no relay is given")
+		return cmdline.Usage("name it with --relay or SHARE_RELAY", "no relay is given")
 	case c.Dial == nil && c.Relay.Plain && !c.Insecure && !c.Relay.Loopback():
-		return usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", c.Relay)
+		return cmdline.Usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", c.Relay)
 	case c.Token == "" && !c.near():
-		return usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", c.Relay)
+		return cmdline.Usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", c.Relay)
 	case !validToken(c.Token):
-		return usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
+		return cmdline.Usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
 	case c.Name != "" && c.Random:
-		return usage("leave one of them away", "a name and a random name are asked for")
+		return cmdline.Usage("leave one of them away", "a name and a random name are asked for")
 	case c.Name != "" && !tunnel.ValidName(c.Name):
-		return usage("use at most 63 of a-z, 0-9 and -, with no - at either end", "name %.100q is no DNS label", c.Name)
+		return cmdline.Usage("use at most 63 of a-z, 0-9 and -, with no - at either end", "name %.100q is no DNS label", c.Name)
 	case c.Lanes < 0 || c.Lanes > maxLanes:
-		return usage("", "%d lanes: a session has 1 to %d", c.Lanes, maxLanes)
+		return cmdline.Usage("", "%d lanes: a session has 1 to %d", c.Lanes, maxLanes)
 	}
 	return nil
 }

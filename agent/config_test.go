@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"share/agent/target"
+	"share/tunnel/cmdline"
 )
 
 func TestNewRefuses(t *testing.T) {
@@ -36,8 +37,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := New(tt.cfg)
-		e, ok := errors.AsType[*Error](err)
-		if !ok || e.Code != ExitUsage || !strings.Contains(e.Message, tt.want) || strings.Contains(e.Message, "\n") {
+		e, ok := errors.AsType[*cmdline.Error](err)
+		if !ok || e.Code != cmdline.ExitUsage || !strings.Contains(e.Message, tt.want) || strings.Contains(e.Message, "\n") {
 			t.Errorf("%s: %s; want code 2 and one line with %q", tt.name, describe(err), tt.want)
 		}
 		if ok && strings.Contains(e.Message+e.Hint, secret) {

@@ -5,40 +5,37 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"share/tunnel/cmdline"
 )
 
 // LoadToken reads a token from a file of one line: the token, or the label of
-// its account and the token, as in a relay's file. The error is an *Error.
+// its account and the token, as in a relay's file. The error is an *cmdline.Error.
 func LoadToken(file string) (string, error) {
 	const hint = "a token file has one line: the token, or its label and the token"
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", Unusable(hint, err)
+		return "", cmdline.Unusable(hint, err)
 	}
 	line := strings.TrimSpace(string(b))
 	words := strings.Fields(line)
 	if len(words) == 0 || len(words) > 2 || strings.ContainsAny(line, "\r\n") {
-		return "", Unusable(hint, fmt.Errorf("%s has no token, or more than one", file))
+		return "", cmdline.Unusable(hint, fmt.Errorf("%s has no token, or more than one", file))
 	}
 	return words[len(words)-1], nil
 }
 
 // LoadRoots reads certificates in PEM that others are trusted by. The error is
-// an *Error.
+// an *cmdline.Error.
 func LoadRoots(file string) (*x509.CertPool, error) {
 	const hint = "name a file with certificates in PEM"
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, Unusable(hint, err)
+		return nil, cmdline.Unusable(hint, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, Unusable(hint, fmt.Errorf("%s has no certificate", file))
+		return nil, cmdline.Unusable(hint, fmt.Errorf("%s has no certificate", file))
 	}
 	return pool, nil
-}
-
-// Unusable returns an Error for a file that cannot be used.
-func Unusable(hint string, err error) *Error {
-	return &Error{Code: ExitConfig, Message: err.Error(), Hint: hint, Err: err}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 // bindID numbers the one Bind of a session.
@@ -26,11 +27,11 @@ type name struct {
 	busy []string // of locks, what another process still holds; guarded by mu
 }
 
-// claim makes the name this process's own, or returns an *Error that says whose
+// claim makes the name this process's own, or returns an *cmdline.Error that says whose
 // it is.
 func (a *Agent) claim(ctx context.Context) (*name, error) {
 	st, err := openState(ctx, a.cfg.StateDir)
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		return nil, e
 	}
 	if err != nil {
@@ -73,7 +74,7 @@ func (a *Agent) claim(ctx context.Context) (*name, error) {
 	return n, nil
 }
 
-func (n *name) heldBy(pid int) *Error {
+func (n *name) heldBy(pid int) *cmdline.Error {
 	what := "this tunnel"
 	if n.wanted != "" {
 		what = "the name " + n.wanted
@@ -82,7 +83,7 @@ func (n *name) heldBy(pid int) *Error {
 	if pid != 0 {
 		who = fmt.Sprintf("process %d", pid)
 	}
-	return &Error{Code: ExitRefused, Message: fmt.Sprintf("%s is already run by %s on this machine", what, who),
+	return &cmdline.Error{Code: cmdline.ExitRefused, Message: fmt.Sprintf("%s is already run by %s on this machine", what, who),
 		Hint: "stop that one, choose another --name, or add --takeover"}
 }
 
@@ -99,12 +100,12 @@ func (n *name) bind(again bool) *tunnel.Bind {
 	}
 }
 
-// kept returns an *Error if another process of this machine has taken the name
+// kept returns an *cmdline.Error if another process of this machine has taken the name
 // over.
 func (n *name) kept() error {
 	for _, lock := range n.locks {
 		if pid := n.claims.lost(lock); pid != 0 {
-			return &Error{Code: ExitRefused, Message: fmt.Sprintf("process %d took the tunnel over", pid),
+			return &cmdline.Error{Code: cmdline.ExitRefused, Message: fmt.Sprintf("process %d took the tunnel over", pid),
 				Hint: "stop that one first"}
 		}
 	}

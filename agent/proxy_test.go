@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"share/tunnel/cmdline"
 )
 
 // A proxy's refusal ends the agent, and says what the proxy wants; what may
@@ -51,7 +53,7 @@ func TestProxyRefusals(t *testing.T) {
 			}
 		case e == nil:
 			t.Errorf("%q does not end the agent", answer)
-		case e.Code != ExitUnreached || !strings.HasSuffix(e.Message, want.text) || !strings.Contains(e.Hint, want.hint) || strings.Contains(e.Message+e.Hint, "hidden"):
+		case e.Code != cmdline.ExitUnreached || !strings.HasSuffix(e.Message, want.text) || !strings.Contains(e.Hint, want.hint) || strings.Contains(e.Message+e.Hint, "hidden"):
 			t.Errorf("%q: got %s", answer, describe(e))
 		}
 	}

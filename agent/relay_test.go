@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 // fakeRelay takes agents on loopback and shows their tunnels under one public
@@ -308,18 +309,18 @@ func (r *running) event(kind EventKind) Event {
 	}
 }
 
-// wantError fails unless Run returned an *Error with this code and text.
+// wantError fails unless Run returned an *cmdline.Error with this code and text.
 func (r *running) wantError(code int, text string) {
 	r.t.Helper()
 	err := r.wait()
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*cmdline.Error](err)
 	if !ok || e.Code != code || !containsFold(e.Message, text) {
 		r.t.Errorf("Run returned %s; want code %d and %q", describe(err), code, text)
 	}
 }
 
 func describe(err error) string {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		return fmt.Sprintf("code %d, %q, hint %q", e.Code, e.Message, e.Hint)
 	}
 	return fmt.Sprint(err)

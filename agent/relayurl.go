@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"share/tunnel/cmdline"
 )
 
 // A RelayURL is where a relay takes agents, as ParseRelay reads it.
@@ -20,22 +22,22 @@ const relayHint = "use share.example.com, https://host:port, or http://127.0.0.1
 // ParseRelay reads the address of a relay: share.example.com (TLS on port
 // 443), host:port, https://host:port, or http://host:port for plain TCP. Plain
 // is for loopback, where nobody listens in; insecure admits it everywhere. The
-// error is an *Error that says what to write instead.
+// error is an *cmdline.Error that says what to write instead.
 func ParseRelay(s string, insecure bool) (RelayURL, error) {
 	u, err := parseRelay(s)
 	if err != nil {
 		return RelayURL{}, err
 	}
 	if u.Plain && !insecure && !u.Loopback() {
-		return RelayURL{}, usage("use https://"+u.hostport()+", or add --insecure if nobody can listen in",
+		return RelayURL{}, cmdline.Usage("use https://"+u.hostport()+", or add --insecure if nobody can listen in",
 			"relay %s: http would send the token unencrypted", u)
 	}
 	return u, nil
 }
 
-func parseRelay(s string) (RelayURL, *Error) {
+func parseRelay(s string) (RelayURL, *cmdline.Error) {
 	if s == "" {
-		return RelayURL{}, usage(relayHint, "the relay's address is empty")
+		return RelayURL{}, cmdline.Usage(relayHint, "the relay's address is empty")
 	}
 	raw := s
 	if !strings.Contains(s, "://") {
@@ -43,7 +45,7 @@ func parseRelay(s string) (RelayURL, *Error) {
 	}
 	p, err := url.Parse(raw)
 	if err != nil {
-		return RelayURL{}, usage(relayHint, "relay %.200q is not an address", s)
+		return RelayURL{}, cmdline.Usage(relayHint, "relay %.200q is not an address", s)
 	}
 	var u RelayURL
 	switch p.Scheme {
@@ -52,29 +54,29 @@ func parseRelay(s string) (RelayURL, *Error) {
 	case "http":
 		u.Port, u.Plain = "80", true
 	default:
-		return RelayURL{}, usage(relayHint, "relay %.200q: its scheme is neither https nor http", s)
+		return RelayURL{}, cmdline.Usage(relayHint, "relay %.200q: its scheme is neither https nor http", s)
 	}
 	if p.User != nil {
 		// The text may hold a secret, so it is not repeated.
-		return RelayURL{}, usage("put the token into SHARE_TOKEN or a --token-file", "the relay's address has a user or password in it")
+		return RelayURL{}, cmdline.Usage("put the token into SHARE_TOKEN or a --token-file", "the relay's address has a user or password in it")
 	}
 	if (p.Path != "" && p.Path != "/") || p.RawQuery != "" || p.ForceQuery || p.Fragment != "" || p.Opaque != "" {
-		return RelayURL{}, usage("leave away what follows the host and port", "relay %.200q has a path", s)
+		return RelayURL{}, cmdline.Usage("leave away what follows the host and port", "relay %.200q has a path", s)
 	}
 	if port := p.Port(); port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return RelayURL{}, usage("ports go from 1 to 65535", "relay %.200q: port %s does not exist", s, port)
+			return RelayURL{}, cmdline.Usage("ports go from 1 to 65535", "relay %.200q: port %s does not exist", s, port)
 		}
 		u.Port = strconv.FormatUint(n, 10)
 	} else if strings.HasSuffix(p.Host, ":") {
-		return RelayURL{}, usage(relayHint, "relay %.200q has no port after the colon", s)
+		return RelayURL{}, cmdline.Usage(relayHint, "relay %.200q has no port after the colon", s)
 	}
 	u.Host = strings.TrimSuffix(strings.ToLower(p.Hostname()), ".")
 	if addr, err := netip.ParseAddr(u.Host); err == nil {
 		u.Host = addr.String()
 	} else if !validHost(u.Host) {
-		return RelayURL{}, usage(relayHint, "relay %.200q: %.200q is neither a host name nor an IP address", s, u.Host)
+		return RelayURL{}, cmdline.Usage(relayHint, "relay %.200q: %.200q is neither a host name nor an IP address", s, u.Host)
 	}
 	return u, nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"share/tunnel/cmdline"
 )
 
 func TestParseRelay(t *testing.T) {
@@ -76,12 +78,12 @@ func TestParseRelayRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		u, err := ParseRelay(tt.in, false)
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*cmdline.Error](err)
 		if !ok {
-			t.Errorf("ParseRelay(%q) = %s, %v; want an *Error", tt.in, u, err)
+			t.Errorf("ParseRelay(%q) = %s, %v; want an *cmdline.Error", tt.in, u, err)
 			continue
 		}
-		if e.Code != ExitUsage || e.Hint == "" || !strings.Contains(e.Message, tt.want) || strings.Contains(e.Message, "\n") {
+		if e.Code != cmdline.ExitUsage || e.Hint == "" || !strings.Contains(e.Message, tt.want) || strings.Contains(e.Message, "\n") {
 			t.Errorf("ParseRelay(%q) = code %d, %q, hint %q; want code 2, one line with %q and a hint", tt.in, e.Code, e.Message, e.Hint, tt.want)
 		}
 		if strings.Contains(e.Message+e.Hint, "secret") {

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 // Run holds the tunnel open until ctx ends: it connects, binds the name,
 // serves, and begins again when the session is lost, for ever. When ctx ends,
 // exchanges in flight have the grace to end; new ones are refused unprocessed.
-// Run returns nil if ctx or Cut ended it, or an *Error if trying again cannot
+// Run returns nil if ctx or Cut ended it, or an *cmdline.Error if trying again cannot
 // help, after all that it started has ended. It tells the error to no view.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.target.Close()
@@ -55,7 +56,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	kill()
 	wg.Wait()
 	name.release()
-	if e, ok := errors.AsType[*Error](context.Cause(work)); ok {
+	if e, ok := errors.AsType[*cmdline.Error](context.Cause(work)); ok {
 		return e
 	}
 	return nil
@@ -65,7 +66,7 @@ func (a *Agent) Run(ctx context.Context) error {
 type loop struct {
 	*Agent
 	name     *name
-	stop     context.CancelCauseFunc // ends the work, with an *Error
+	stop     context.CancelCauseFunc // ends the work, with an *cmdline.Error
 	sessions sync.WaitGroup          // those that still run, superseded ones too
 
 	mu     sync.Mutex
@@ -151,7 +152,7 @@ func (l *loop) watch(work context.Context) {
 		if why := l.failed(); why != "" {
 			message += ": " + why
 		}
-		l.stop(&Error{Code: ExitUnreached, Message: message, Hint: "start the relay, or check --relay and the network"})
+		l.stop(&cmdline.Error{Code: cmdline.ExitUnreached, Message: message, Hint: "start the relay, or check --relay and the network"})
 		return
 	}
 	select {
@@ -161,7 +162,7 @@ func (l *loop) watch(work context.Context) {
 		if f := l.target.Health().Failure; f != nil {
 			message += ": " + oneLine(f.Error())
 		}
-		l.stop(&Error{Code: ExitTargetDown, Message: message, Hint: "start it, or share another port"})
+		l.stop(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port"})
 	}
 }
 

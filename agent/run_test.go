@@ -15,6 +15,7 @@ import (
 
 	"share/agent/target"
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 const secret = "s3cret-token"
@@ -123,13 +124,13 @@ func TestRunRefused(t *testing.T) {
 		code   int
 		text   string
 	}{
-		{"token", reject(tunnel.RejectToken, 0), nil, ExitToken, "because token"},
-		{"version", reject(tunnel.RejectVersion, 0), nil, ExitTooOld, "because version"},
-		{"insecure", reject(tunnel.RejectInsecure, 0), nil, ExitRefused, "because insecure"},
-		{"a code of tomorrow", reject("policy", 0), nil, ExitRefused, "because policy"},
-		{"taken", nil, bindError(tunnel.RejectTaken), ExitRefused, "because taken"},
-		{"quota", nil, bindError(tunnel.RejectQuota), ExitRefused, "because quota"},
-		{"nonsense", nil, func(b *tunnel.Bind) tunnel.Message { return &tunnel.Bound{ID: b.ID, URL: "javascript:1", Name: "x"} }, ExitUnreached, "makes no sense"},
+		{"token", reject(tunnel.RejectToken, 0), nil, cmdline.ExitToken, "because token"},
+		{"version", reject(tunnel.RejectVersion, 0), nil, cmdline.ExitTooOld, "because version"},
+		{"insecure", reject(tunnel.RejectInsecure, 0), nil, cmdline.ExitRefused, "because insecure"},
+		{"a code of tomorrow", reject("policy", 0), nil, cmdline.ExitRefused, "because policy"},
+		{"taken", nil, bindError(tunnel.RejectTaken), cmdline.ExitRefused, "because taken"},
+		{"quota", nil, bindError(tunnel.RejectQuota), cmdline.ExitRefused, "because quota"},
+		{"nonsense", nil, func(b *tunnel.Bind) tunnel.Message { return &tunnel.Bound{ID: b.ID, URL: "javascript:1", Name: "x"} }, cmdline.ExitUnreached, "makes no sense"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,7 +142,7 @@ func TestRunRefused(t *testing.T) {
 			}
 			r := start(t, cfg)
 			r.wantError(tt.code, tt.text)
-			if e, _ := errors.AsType[*Error](r.err); strings.Contains(e.Message, "\n") || strings.Contains(e.Message, secret) {
+			if e, _ := errors.AsType[*cmdline.Error](r.err); strings.Contains(e.Message, "\n") || strings.Contains(e.Message, secret) {
 				t.Errorf("message %q, want one line without the token", e.Message)
 			}
 		})
@@ -178,17 +179,17 @@ func TestRunNotARelay(t *testing.T) {
 	})
 	for _, relay := range []string{"http://" + web, "https://" + web} {
 		r := start(t, Config{Relay: mustRelay(t, relay), Target: newTarget(t, hello)})
-		r.wantError(ExitUnreached, "not a share relay")
+		r.wantError(cmdline.ExitUnreached, "not a share relay")
 	}
 }
 
 func TestRunWaits(t *testing.T) {
 	r := start(t, Config{Relay: mustRelay(t, "http://"+closedAddr(t)), Target: newTarget(t, hello), Wait: 150 * time.Millisecond})
-	r.wantError(ExitUnreached, "nothing listens")
+	r.wantError(cmdline.ExitUnreached, "nothing listens")
 
 	relay := newFakeRelay(t)
 	r = start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: targetAt(t, closedAddr(t)), Wait: 150 * time.Millisecond})
-	r.wantError(ExitTargetDown, "refused")
+	r.wantError(cmdline.ExitTargetDown, "refused")
 }
 
 func TestRunBeforeTheRelay(t *testing.T) {
@@ -241,7 +242,7 @@ func TestRunEvicted(t *testing.T) {
 	s := relay.waitBound()
 	s.Send(&tunnel.Unbind{Tunnel: 7, Code: tunnel.RejectEvicted, Message: "another agent took the name over"})
 	s.Close() // at once: the message still counts
-	r.wantError(ExitRefused, "took the name over")
+	r.wantError(cmdline.ExitRefused, "took the name over")
 	relay.mu.Lock()
 	defer relay.mu.Unlock()
 	if len(relay.binds) != 1 {
@@ -371,5 +372,5 @@ func TestRunUnverified(t *testing.T) {
 	if e := r.event(EventReady); e.Verified || e.Reason == "" || e.URL != dead {
 		t.Errorf("ready: %+v", e)
 	}
-	strict.wantError(ExitUnreached, "does not work")
+	strict.wantError(cmdline.ExitUnreached, "does not work")
 }

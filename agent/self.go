@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"share/agent/target"
+	"share/tunnel/cmdline"
 )
 
 // selfTimeout bounds the look for a target that is the relay: a resolver that
 // is slow must not delay the start.
 const selfTimeout = time.Second
 
-// checkSelf returns an *Error if the target is the relay itself, which would
+// checkSelf returns an *cmdline.Error if the target is the relay itself, which would
 // answer each request by asking itself. A name that cannot be resolved now is
 // not known to be; a loop that appears later is found by its Via field.
 func checkSelf(ctx context.Context, t target.Address, relay RelayURL) error {
@@ -41,7 +42,7 @@ func checkSelf(ctx context.Context, t target.Address, relay RelayURL) error {
 	if !self {
 		return nil
 	}
-	return usage("share the port of your own server", "the target %s is the relay itself", t)
+	return cmdline.Usage("share the port of your own server", "the target %s is the relay itself", t)
 }
 
 func isAddr(host string) bool {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"share/tunnel/cmdline"
 )
 
 const (
@@ -35,7 +37,7 @@ type state struct {
 }
 
 // openState opens the folder and makes it, and its key, if they are missing.
-// The error is an *Error if the key is damaged; any other says that the folder
+// The error is an *cmdline.Error if the key is damaged; any other says that the folder
 // cannot be used.
 func openState(ctx context.Context, dir string) (*state, error) {
 	if dir == "" {
@@ -69,8 +71,8 @@ func readKey(path string) ([]byte, error) {
 	}
 	key, err := hex.DecodeString(string(bytes.TrimSpace(text)))
 	if err != nil || len(key) != keyLen {
-		return nil, &Error{
-			Code:    ExitConfig,
+		return nil, &cmdline.Error{
+			Code:    cmdline.ExitConfig,
 			Message: "the key in " + path + " is damaged",
 			Hint:    "restore it, or remove it: the names derived from it will change",
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"share/tunnel/cmdline"
 )
 
 func TestStateIsStable(t *testing.T) {
@@ -86,8 +88,8 @@ func TestStateDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := openState(t.Context(), dir)
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code != ExitConfig || e.Hint == "" {
-			t.Errorf("key %q: %v, want an *Error with code 3 and a hint", text, err)
+		if e, ok := errors.AsType[*cmdline.Error](err); !ok || e.Code != cmdline.ExitConfig || e.Hint == "" {
+			t.Errorf("key %q: %v, want an *cmdline.Error with code 3 and a hint", text, err)
 		}
 	}
 }
@@ -98,7 +100,7 @@ func TestStateUnusable(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := openState(t.Context(), filepath.Join(file, "share"))
-	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+	if _, ok := errors.AsType[*cmdline.Error](err); ok || err == nil {
 		t.Errorf("a folder under a file: %v, want an error that does not end the agent", err)
 	}
 	if s, err := openState(context.Background(), ""); err != nil || s.dir != "" {

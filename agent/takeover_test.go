@@ -11,6 +11,7 @@ import (
 
 	"share/agent/target"
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 func TestSecondAgentIsRefused(t *testing.T) {
@@ -19,7 +20,7 @@ func TestSecondAgentIsRefused(t *testing.T) {
 	start(t, cfg).event(EventReady)
 
 	second := start(t, cfg)
-	second.wantError(ExitRefused, fmt.Sprintf("process %d", os.Getpid()))
+	second.wantError(cmdline.ExitRefused, fmt.Sprintf("process %d", os.Getpid()))
 
 	// The name that the relay derived is the same tunnel by another name.
 	relay.mu.Lock()
@@ -27,7 +28,7 @@ func TestSecondAgentIsRefused(t *testing.T) {
 	relay.mu.Unlock()
 	named := cfg
 	named.Name = relayName(derived)
-	start(t, named).wantError(ExitRefused, named.Name)
+	start(t, named).wantError(cmdline.ExitRefused, named.Name)
 
 	other := cfg
 	other.Folder = "/srv"
@@ -43,7 +44,7 @@ func TestNameOfDefaultIsRemembered(t *testing.T) {
 	first.cancel()
 	first.wait()
 	start(t, named).event(EventReady)
-	start(t, cfg).wantError(ExitRefused, "process")
+	start(t, cfg).wantError(cmdline.ExitRefused, "process")
 }
 
 func TestTakeover(t *testing.T) {
@@ -63,7 +64,7 @@ func TestTakeover(t *testing.T) {
 		t.Errorf("bind: %+v, want a takeover", bind)
 	}
 	old.Send(&tunnel.Unbind{Tunnel: 7, Code: tunnel.RejectEvicted, Message: "another agent took the name over"})
-	first.wantError(ExitRefused, "took the name over")
+	first.wantError(cmdline.ExitRefused, "took the name over")
 
 	// The lock follows, so that a third is told whose the name is now.
 	third := newClaims(cfg.StateDir, cfg.Relay.String())
@@ -92,7 +93,7 @@ func TestTakenOverWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	relay.stop()
-	first.wantError(ExitRefused, fmt.Sprintf("process %d took the tunnel over", os.Getpid()+1))
+	first.wantError(cmdline.ExitRefused, fmt.Sprintf("process %d took the tunnel over", os.Getpid()+1))
 }
 
 func TestRandomName(t *testing.T) {
@@ -131,7 +132,7 @@ func TestTargetIsTheRelay(t *testing.T) {
 	port := relay.addr[strings.LastIndexByte(relay.addr, ':')+1:]
 	for _, s := range []string{relay.addr, port, "localhost:" + port, "https://web.localhost:" + port} {
 		r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: targetAt(t, s)})
-		r.wantError(ExitUsage, "is the relay itself")
+		r.wantError(cmdline.ExitUsage, "is the relay itself")
 	}
 	if err := checkSelf(t.Context(), targetAt(t, "unix:/run/x.sock").Address, mustRelay(t, "http://"+relay.addr)); err != nil {
 		t.Errorf("a unix socket: %v", err)

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
-// verdict returns the *Error that err means, or nil if another try may help.
+// verdict returns the *cmdline.Error that err means, or nil if another try may help.
 // met says that this relay has taken us before: then whatever answers now in
 // its place is a fault that somebody will mend.
-func (a *Agent) verdict(err error, met bool) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
+func (a *Agent) verdict(err error, met bool) *cmdline.Error {
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		return e
 	}
 	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
@@ -30,32 +31,32 @@ func (a *Agent) verdict(err error, met bool) *Error {
 		if relay.Plain {
 			hint = "check --relay: is it the right port, and does it want https://?"
 		}
-		return &Error{Code: ExitUnreached, Message: fmt.Sprintf("what answers at %s is not a share relay", relay), Hint: hint, Err: err}
+		return &cmdline.Error{Code: cmdline.ExitUnreached, Message: fmt.Sprintf("what answers at %s is not a share relay", relay), Hint: hint, Err: err}
 	}
 	if u, ok := errors.AsType[*errUntrusted](err); ok {
-		return &Error{Code: ExitUnreached, Message: fmt.Sprintf("the certificate of %s is not trusted: %v", relay, u.err),
+		return &cmdline.Error{Code: cmdline.ExitUnreached, Message: fmt.Sprintf("the certificate of %s is not trusted: %v", relay, u.err),
 			Hint: "check --relay, or name the CA that signed it with --relay-ca", Err: err}
 	}
 	if p, ok := errors.AsType[*proxyError](err); ok && p.refusal() {
-		return &Error{Code: ExitUnreached, Message: p.Error(), Hint: p.hint(), Err: err}
+		return &cmdline.Error{Code: cmdline.ExitUnreached, Message: p.Error(), Hint: p.hint(), Err: err}
 	}
 	return nil
 }
 
-// refusal returns the *Error that a relay's refusal means, or nil if the relay
+// refusal returns the *cmdline.Error that a relay's refusal means, or nil if the relay
 // says that a retry helps.
-func refusal(code tunnel.RejectCode, message string, after time.Duration, err error) *Error {
+func refusal(code tunnel.RejectCode, message string, after time.Duration, err error) *cmdline.Error {
 	if after > 0 {
 		return nil
 	}
-	e := &Error{Code: ExitRefused, Message: "relay refused: " + oneLine(message), Err: err}
+	e := &cmdline.Error{Code: cmdline.ExitRefused, Message: "relay refused: " + oneLine(message), Err: err}
 	switch code {
 	case tunnel.RejectDraining, tunnel.RejectSession:
 		return nil
 	case tunnel.RejectToken:
-		e.Code, e.Hint = ExitToken, "check SHARE_TOKEN or --token-file; the relay's owner has the tokens"
+		e.Code, e.Hint = cmdline.ExitToken, "check SHARE_TOKEN or --token-file; the relay's owner has the tokens"
 	case tunnel.RejectVersion:
-		e.Code, e.Hint = ExitTooOld, "install the version of share that the relay runs"
+		e.Code, e.Hint = cmdline.ExitTooOld, "install the version of share that the relay runs"
 	case tunnel.RejectInsecure:
 		e.Hint = "use https://, or let the relay's owner add --insecure too"
 	case tunnel.RejectName:

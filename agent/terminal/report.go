@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 
-	"share/agent"
+	"share/tunnel/cmdline"
 )
 
 // Report writes what ended the program to w, on one line that says what to do,
@@ -20,11 +20,11 @@ func Report(w io.Writer, err error) (code int) {
 }
 
 // asError gives err with its exit code and hint: 1 and none if it has neither.
-func asError(err error) *agent.Error {
-	if e, ok := errors.AsType[*agent.Error](err); ok {
+func asError(err error) *cmdline.Error {
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		return e
 	}
-	return &agent.Error{Code: 1, Message: err.Error(), Err: err}
+	return &cmdline.Error{Code: 1, Message: err.Error(), Err: err}
 }
 
 // errorLine gives what ended the program, and what to do if that is known.

@@ -15,6 +15,7 @@ import (
 
 	"share/agent"
 	"share/tunnel"
+	"share/tunnel/cmdline"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -242,7 +243,7 @@ func TestCloseWithoutReader(t *testing.T) {
 func TestCloseShowsTheError(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	v := Start(Config{Mode: JSON, Stdout: &stdout, Stderr: &stderr})
-	if code := v.Close(0, "", &agent.Error{Code: 5, Message: "relay refused: taken", Hint: "choose another"}); code != 5 {
+	if code := v.Close(0, "", &cmdline.Error{Code: 5, Message: "relay refused: taken", Hint: "choose another"}); code != 5 {
 		t.Errorf("got code %d, want 5", code)
 	}
 	for _, want := range []string{`"event":"error"`, `"code":5,"message":"relay refused: taken","hint":"choose another"`, `"event":"stopped"`, `"code":5,"reason":"relay refused: taken"`} {

@@ -1,4 +1,4 @@
-package terminal
+package cmdline
 
 import (
 	"fmt"
@@ -7,15 +7,13 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"share/agent"
 )
 
 // Reorder returns args, a whole command line, with the flags of its command
 // before the other arguments and a -- between them: cli stops at the first
 // argument that is no flag, and would ignore what follows it. What stands
 // behind a -- is an argument. A flag that the command does not have, or one
-// without its value, is an *agent.Error. Each way to ask for help or for the
+// without its value, is an *Error. Each way to ask for help or for the
 // version becomes the one that cli has. A command below another stands right
 // behind it.
 func Reorder(commands []*cli.Command, args []string) ([]string, error) {
@@ -47,10 +45,10 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	}
 	flags, rest, err := splitFlags(takesValue, args[n:])
 	if err != nil {
-		return nil, &agent.Error{Code: agent.ExitUsage, Message: err.Error(), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
+		return nil, &Error{Code: ExitUsage, Message: err.Error(), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
 	}
 	if len(rest) > 0 && find(command.Subcommands, rest[0]) != nil {
-		return nil, &agent.Error{Code: agent.ExitUsage, Message: fmt.Sprintf("%s stands before all flags", rest[0]), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
+		return nil, &Error{Code: ExitUsage, Message: fmt.Sprintf("%s stands before all flags", rest[0]), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
 	}
 	if slices.Contains(flags, "--help=true") || slices.Contains(flags, "--h=true") {
 		return append(args[:n:n], "--help"), nil

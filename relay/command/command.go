@@ -1,0 +1,32 @@
+// Package command is share relay and the commands below it: it makes a
+// configuration of what the user typed.
+package command
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+)
+
+// A Process is what the commands are told of the one that runs them.
+type Process struct {
+	Version  string    // of the program
+	StateDir string    // for what outlives a process, empty if there is none
+	Log      io.Writer // where a relay logs
+
+	// Token is the token that the environment has, if that goes before file.
+	Token func(file string) string
+
+	// UntilSignal returns a context that the first signal to stop ends;
+	// another calls cut. stop gives the signals back.
+	UntilSignal func(cut func()) (_ context.Context, stop func())
+}
+
+// dataDir is the data folder of a relay that names none, empty if there is no
+// place for one.
+func (p *Process) dataDir() string {
+	if p.StateDir == "" {
+		return ""
+	}
+	return filepath.Join(p.StateDir, "relay")
+}

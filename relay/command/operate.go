@@ -1,0 +1,76 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/urfave/cli/v2"
+
+	"share/relay"
+	"share/relay/admin"
+	"share/tunnel/cmdline"
+)
+
+// An operator is what the flags say of every command that looks after a relay.
+// Each is given to the relay that runs with the same data folder, over its
+// socket.
+type operator struct {
+	process Process
+	data    string
+	json    bool
+}
+
+// operating are the commands below share relay.
+func operating(p Process) []*cli.Command {
+	o := &operator{process: p}
+	return []*cli.Command{o.tokens(), o.names(), o.tunnels()}
+}
+
+// group is a command with others below it, which all have the flags of an
+// operator.
+func (o *operator) group(name, usage string, commands ...*cli.Command) *cli.Command {
+	for _, c := range commands {
+		c.Flags = append(c.Flags, cmdline.Toggle("json", "write what the relay answers as JSON", &o.json))
+		cmdline.Unset(c.Flags) // the environment is for what lasts
+		c.Flags = append(c.Flags, cmdline.Text("data", "the relay's data folder is `DIR` (default: that of a relay that names none)", &o.data))
+	}
+	return cmdline.Group(name, usage, commands...)
+}
+
+// action is a command that do carries out. want is what its only argument is
+// called, empty if it takes none.
+func (o *operator) action(want string, do func(ctx context.Context, k *admin.Console, arg string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		switch {
+		case want == "" && c.NArg() > 0:
+			return cmdline.Usage("", "%s takes no argument, and not %q", c.Command.Name, c.Args().First())
+		case want != "" && c.NArg() != 1:
+			return cmdline.Usage("", "%s takes one argument, %s", c.Command.Name, want)
+		}
+		if o.data == "" {
+			if o.data = o.process.dataDir(); o.data == "" {
+				return cmdline.Usage("name the relay's folder with --data", "there is no state folder")
+			}
+		}
+		k := &admin.Console{Client: admin.NewClient(relay.SocketPath(o.data)), Out: c.App.Writer, Notes: c.App.ErrWriter, JSON: o.json}
+		err := do(c.Context, k, c.Args().First())
+		if refused, ok := errors.AsType[*admin.RefusedError](err); ok {
+			switch {
+			case refused.Invalid():
+				return cmdline.Usage("", "%v", err)
+			case refused.Broken():
+				return err
+			}
+			return &cmdline.Error{Code: cmdline.ExitRefused, Message: "relay refused: " + err.Error(), Err: err}
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			return cmdline.Failed("run this as the relay's user", err)
+		}
+		if errors.Is(err, admin.ErrNoRelay) {
+			return &cmdline.Error{Code: cmdline.ExitUnreached, Message: "no relay runs with the data folder " + o.data,
+				Hint: "start share relay with it, or name another with --data", Err: err}
+		}
+		return err
+	}
+}

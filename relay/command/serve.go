@@ -1,0 +1,171 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"share/relay"
+	"share/tunnel/cmdline"
+)
+
+// A serving is what the flags of share relay say.
+type serving struct {
+	process Process
+
+	relay     relay.Config
+	addresses relay.Addresses
+	level     slog.Level
+	json      bool
+
+	cert, key, tokenFile, data string
+}
+
+// Relay returns share relay, with the commands below it.
+func Relay(p Process) *cli.Command {
+	r := &serving{process: p}
+	return &cli.Command{
+		Name:  "relay",
+		Usage: "run a relay",
+		Description: "Without an address, the relay listens on http://127.0.0.1:7070. Beyond loopback it wants certificates for\n" +
+			"what agents connect to, and tokens: it keeps them in --data, and makes the first one itself.",
+		Action:      r.run,
+		Subcommands: operating(p),
+		Flags: []cli.Flag{
+			cmdline.Text("http", "take visitors, and agents, in plain HTTP at `ADDR`", &r.addresses.HTTP),
+			cmdline.Text("https", "take visitors and agents over TLS at `ADDR`", &r.addresses.HTTPS),
+			cmdline.Text("redirect", "send visitors who come in plain HTTP to `ADDR` to the https URL; agents are not let in", &r.addresses.Redirect),
+			cmdline.Text("tls-cert", "show the certificates in `FILE`, PEM; it is read again when it changes", &r.cert),
+			cmdline.Text("tls-key", "the certificate's key is in `FILE`, PEM", &r.key),
+			cmdline.Text("agents", "take agents alone at `ADDR`", &r.addresses.Agents),
+			cmdline.Text("domain", "give tunnels the names below `DOMAIN` (default: localhost)", &r.relay.Domain),
+			cmdline.Value("public-url", "visitors come to `URL`, through a front", cmdline.URL(&r.relay.PublicURL)),
+			cmdline.Text("data", "keep tokens and names in the folder `DIR` (default: in the user's state folder, where others than this machine reach the relay)", &r.data),
+			cmdline.Text("token-file", "let agents in that have a token of `FILE`: a label and a token in each line", &r.tokenFile),
+			cmdline.Toggle("insecure", "let tokens travel in plain beyond loopback", &r.relay.Insecure),
+			cmdline.Value("trusted-proxies", "believe the forwarding fields of peers in `CIDR,...`", cmdline.Prefixes(&r.relay.TrustedProxies)),
+			cmdline.Value("proxy-protocol", "take the visitor's address from the PROXY protocol header, v1 or v2, that peers in `CIDR,...` must send first, at all addresses but that of --agents", cmdline.Prefixes(&r.addresses.Fronts)),
+			cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 30s)", cmdline.Duration(&r.relay.Grace, -1)),
+			cmdline.Value("log-format", "log as `FORMAT`: text or json (default: text)", cmdline.Choice(&r.json, map[string]bool{"text": false, "json": true})),
+			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&r.level)),
+		},
+	}
+}
+
+// run serves a relay until a signal.
+func (r *serving) run(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return cmdline.Usage("addresses are flags, as in --http 127.0.0.1:7070", "relay takes no argument, and not %q", c.Args().First())
+	}
+	if err := r.load(); err != nil {
+		return err
+	}
+	data, err := r.openData()
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		defer data.Close()
+	}
+	rel, err := relay.New(r.relay)
+	if err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	doors, err := r.addresses.Listen()
+	if err != nil {
+		return cmdline.Failed("stop what listens there, or choose another address", err)
+	}
+	ctx, stop := r.process.UntilSignal(rel.Cut)
+	defer stop()
+	if data != nil && r.relay.Tokens.Empty() {
+		err = data.Accounts.First(ctx, func(secret string) error { return welcome(c.App.Writer, secret, rel.AgentAddress(doors)) })
+	}
+	if err != nil {
+		for _, d := range doors {
+			d.Close()
+		}
+		return fmt.Errorf("first token: %w", err)
+	}
+	return rel.Serve(ctx, doors...)
+}
+
+// openData opens the relay's data folder, if it has one, and gives the relay
+// what is in it.
+func (r *serving) openData() (*relay.Data, error) {
+	if r.data == "" {
+		if !r.addresses.Beyond() {
+			return nil, nil
+		}
+		if r.data = r.process.dataDir(); r.data == "" {
+			if !r.relay.Tokens.Empty() {
+				return nil, nil
+			}
+			return nil, cmdline.Usage("name a folder with --data", "there is no state folder for tokens")
+		}
+	}
+	data, err := relay.OpenData(r.data)
+	if errors.Is(err, relay.ErrInUse) {
+		return nil, cmdline.Failed("stop that relay, or name another folder with --data", err)
+	}
+	if err != nil {
+		return nil, cmdline.Unusable("--data wants a folder of the relay's own", err)
+	}
+	r.relay.Accounts, r.relay.Admin = data.Accounts, data.Admin
+	return data, nil
+}
+
+// welcome tells the operator of a new relay how to let the first agent in.
+func welcome(w io.Writer, secret, address string) error {
+	note := ""
+	switch {
+	case address == "":
+		address, note = "RELAY", " (RELAY is how this relay is reached from there)"
+	case strings.HasPrefix(address, "http:"):
+		address += " --insecure"
+	}
+	_, err := fmt.Fprintf(w, "This relay is new. Its first token, which is shown this once:\n\n    %s\n\n"+
+		"Where a program is to be shared%s:\n\n    SHARE_TOKEN=%s share http 8080 --relay %s\n\n", secret, note, secret, address)
+	return err
+}
+
+// load reads what the flags name, and checks that it goes together.
+func (r *serving) load() (err error) {
+	cfg := &r.relay
+	if token := r.process.Token(r.tokenFile); token != "" {
+		if err := cfg.Tokens.Add("default", token); err != nil {
+			return cmdline.Usage("", "SHARE_TOKEN: %v", err)
+		}
+	} else if r.tokenFile != "" {
+		f, err := os.Open(r.tokenFile)
+		if err != nil {
+			return cmdline.Unusable("--token-file wants a file with a label and a token in each line", err)
+		}
+		defer f.Close()
+		if cfg.Tokens, err = relay.ParseTokens(f); err != nil {
+			return cmdline.Unusable("", fmt.Errorf("%s: %w", r.tokenFile, err))
+		}
+	}
+	if (r.cert == "") != (r.key == "") {
+		return cmdline.Usage("add the other", "--tls-cert and --tls-key go together")
+	}
+	if r.cert != "" {
+		if r.addresses.Certificate, err = relay.LoadCertificate(r.cert, r.key); err != nil {
+			return cmdline.Unusable("--tls-cert and --tls-key want a certificate and its key in PEM", err)
+		}
+	}
+	if err := r.addresses.Check(cfg); err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	cfg.Version = r.process.Version
+	options := &slog.HandlerOptions{Level: r.level}
+	cfg.Logger = slog.New(slog.NewTextHandler(r.process.Log, options))
+	if r.json {
+		cfg.Logger = slog.New(slog.NewJSONHandler(r.process.Log, options))
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"share/relay/admin"
+	"share/tunnel/cmdline"
+)
+
+// tokens are the commands that look after tokens.
+func (o *operator) tokens() *cli.Command {
+	var (
+		token   admin.NewToken
+		expires time.Duration
+	)
+	return o.group("token", "make and revoke the tokens that let agents in",
+		&cli.Command{Name: "create", Usage: "make a token for an account, and show it once", Flags: []cli.Flag{
+			label(&token.Account),
+			cmdline.Value("names", "the token is good for names like `PATTERN,...`, such as pr-* (default: all)", cmdline.List(&token.Names)),
+			cmdline.Value("expires", "the token ends after `TIME`, such as 90d (default: never)", cmdline.Days(&expires)),
+			cmdline.Value("max-tunnels", "at most `N` tunnels are open with the token (default: as many as the account may have names)", cmdline.Number(&token.MaxTunnels, 1, 1_000_000)),
+		}, Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
+			token.Seconds = int64((expires + time.Second - 1) / time.Second)
+			return k.CreateToken(ctx, token)
+		})},
+		&cli.Command{Name: "ls", Usage: "list the tokens, not their secrets", Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
+			return k.ListTokens(ctx)
+		})},
+		&cli.Command{Name: "revoke", Usage: "revoke a token: its agents are gone within seconds", ArgsUsage: "ID", Action: o.action("ID", func(ctx context.Context, k *admin.Console, id string) error {
+			return k.RevokeToken(ctx, id)
+		})})
+}
+
+// label is the flag that names an account.
+func label(dst *string) cli.Flag {
+	return cmdline.Text("label", "the account is called `LABEL`", dst)
+}
