@@ -189,11 +189,13 @@ func (c *control) receive() error {
 func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 	switch typ {
 	case typePing:
+		c.stream.Shrink() // an idle lane has no other frames
 		if err := c.allowPing(); err != nil {
 			return err
 		}
 		return c.send(func(b []byte) ([]byte, error) { return append(b, typePong, 0, 0, 0), nil })
 	case typePong:
+		c.stream.Shrink()
 		c.answered()
 		return nil
 	case typeReset:
@@ -216,7 +218,7 @@ func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
 	done := make(chan error)
 	go func() { done <- c.rare(typ, ignorable, payload) }()
 	err := <-done
-	c.stream.Shrink() // nor its bytes
+	c.stream.Shrink()
 	return err
 }
 
