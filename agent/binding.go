@@ -202,12 +202,14 @@ func (b *binding) lanes(ctx context.Context) {
 				return
 			}
 		}
-		wg.Go(func() { b.lane(ctx) })
+		wg.Go(func() { b.lane(ctx, n >= b.cfg.lanes()) })
 	}
 }
 
 // lane keeps one more connection in the session until ctx ends.
-func (b *binding) lane(ctx context.Context) {
+func (b *binding) lane(ctx context.Context, onDemand bool) {
+	hello := b.hello()
+	hello.OnDemand = onDemand
 	retry := backoff{near: b.cfg.near()}
 	for {
 		select {
@@ -220,7 +222,7 @@ func (b *binding) lane(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		err = b.session.Join(ctx, conn, b.hello())
+		err = b.session.Join(ctx, conn, hello)
 		if _, refused := errors.AsType[*tunnel.RejectError](err); refused {
 			return // the session goes on with the lanes it has
 		}

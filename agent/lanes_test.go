@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -39,10 +40,10 @@ func TestRunLaneOnDemand(t *testing.T) {
 		}
 	}
 	relay.mu.Lock()
-	hellos := len(relay.hellos)
+	hellos := slices.Clone(relay.hellos)
 	relay.mu.Unlock()
-	if hellos != 2 {
-		t.Errorf("%d connections, want the session's and one lane more", hellos)
+	if len(hellos) != 2 || hellos[0].OnDemand || !hellos[1].OnDemand {
+		t.Errorf("connections %+v, want the session's and a lane on demand", hellos)
 	}
 	r.cancel()
 	if err := r.wait(); err != nil {

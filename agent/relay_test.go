@@ -97,7 +97,7 @@ func (r *fakeRelay) serveAgent(conn net.Conn) {
 	if h.Kind == tunnel.KindLane {
 		if s := r.latest(); s != nil && s.Welcome.LaneSecret == h.LaneSecret {
 			r.lanes <- conn
-			s.Accept(conn)
+			s.Accept(conn, h)
 			return
 		}
 		conn.Close()

@@ -155,7 +155,7 @@ func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
 		r.reject(conn, &tunnel.RejectError{Code: tunnel.RejectSession, Message: "there is no such session"})
 		return
 	}
-	if err := s.Accept(conn); err != nil {
+	if err := s.Accept(conn, hello); err != nil {
 		r.log.Debug("lane ended", "account", account, "reason", err.Error())
 	}
 }

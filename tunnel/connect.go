@@ -93,11 +93,12 @@ func Accept(conn net.Conn, w *Welcome) (*Session, error) {
 // Accept answers the Hello of a lane that joins the session, whose secret the
 // caller has checked. It owns conn, also on failure, and returns when the lane
 // has ended, with the cause.
-func (s *Session) Accept(conn net.Conn) error {
+func (s *Session) Accept(conn net.Conn, hello *Hello) error {
 	l, err := s.welcome(conn, KindLane)
 	if err != nil {
 		return err
 	}
+	l.onDemand = hello.OnDemand
 	return s.run(l)
 }
 

@@ -33,6 +33,8 @@ type lane struct {
 	mux     *yamux.Session
 	control *control
 
+	onDemand bool // of Hello; set before the lane is one of its session
+
 	live     atomic.Int32 // exchanges under way
 	bulk     atomic.Int32 // of them, those that have become large
 	opening  atomic.Int32 // exchanges that wait for a stream

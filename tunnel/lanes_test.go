@@ -13,6 +13,11 @@ import (
 // the lane ended at both ends.
 func join(t testing.TB, agent, relay *Session) (conn net.Conn, joined, accepted <-chan error) {
 	t.Helper()
+	return joinAs(t, agent, relay, Hello{})
+}
+
+func joinAs(t testing.TB, agent, relay *Session, hello Hello) (conn net.Conn, joined, accepted <-chan error) {
+	t.Helper()
 	lanes := relay.Lanes()
 	a, r := connPair(t)
 	ends := [2]chan error{make(chan error, 1), make(chan error, 1)}
@@ -21,9 +26,9 @@ func join(t testing.TB, agent, relay *Session) (conn net.Conn, joined, accepted 
 		if err != nil || h.Kind != KindLane || h.Session != relay.Welcome.Session || h.LaneSecret != relay.Welcome.LaneSecret {
 			t.Errorf("hello %+v, %v", h, err)
 		}
-		ends[1] <- relay.Accept(r)
+		ends[1] <- relay.Accept(r, h)
 	}()
-	go func() { ends[0] <- agent.Join(context.Background(), a, Hello{}) }()
+	go func() { ends[0] <- agent.Join(context.Background(), a, hello) }()
 	until(t, "a lane more", func() bool {
 		return relay.Lanes() > lanes && agent.Lanes() > lanes || len(ends[0]) > 0 && len(ends[1]) > 0
 	})
@@ -138,6 +143,39 @@ func TestBulkIsAvoided(t *testing.T) {
 	}
 }
 
+// A lane that joined on demand takes small exchanges only while a large one is
+// on the other, or many are.
+func TestLaneOnDemand(t *testing.T) {
+	agent, relay := tcpPair(t, answer)
+	first := only(t, relay)
+	joinAs(t, agent, relay, Hello{OnDemand: true})
+	for range 100 {
+		x := begin(t, relay)
+		defer x.Close()
+		if x.lane != first {
+			t.Fatal("an exchange on the lane on demand, which nothing demands")
+		}
+	}
+	bulk := open(t, relay, &Request{ContentLength: -1})
+	if _, err := bulk.Write(make([]byte, bulkAfter+1)); err != nil {
+		t.Fatal(err)
+	}
+	if bulk.lane != first {
+		t.Fatal("the large exchange is on the other lane")
+	}
+	beside := begin(t, relay)
+	defer beside.Close()
+	if beside.lane == first {
+		t.Error("a small exchange beside a large one, with the lane on demand free")
+	}
+	bulk.Close()
+	after := begin(t, relay)
+	defer after.Close()
+	if after.lane != first {
+		t.Error("the lane on demand is taken for ever")
+	}
+}
+
 // A lane dies alone: its exchanges end with a cause, the others go on.
 func TestLaneDiesAlone(t *testing.T) {
 	agent, relay := tcpPair(t, func(x *Exchange) {
@@ -238,8 +276,8 @@ func TestJoinRacesWithClose(t *testing.T) {
 		a, r := connPair(t)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := ReadHello(r); err == nil {
-				relay.Accept(r)
+			if h, err := ReadHello(r); err == nil {
+				relay.Accept(r, h)
 			}
 			r.Close()
 		})

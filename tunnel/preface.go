@@ -64,6 +64,7 @@ type Hello struct {
 	Insecure     bool     `json:"insecure,omitempty"` // the user allowed the token to travel in plain
 	Session      string   `json:"session,omitempty"`
 	LaneSecret   string   `json:"lane_secret,omitempty"`
+	OnDemand     bool     `json:"on_demand,omitempty"` // of a lane: it is for what large bodies leave no room for
 	Capabilities []string `json:"capabilities,omitempty"`
 }
 

@@ -136,8 +136,10 @@ func (s *Session) Open(ctx context.Context) (*Exchange, error) {
 }
 
 // bulkWeight is how many small exchanges a bulk one counts for when a lane is
-// picked.
-const bulkWeight = 64
+// picked, and how many must be open before an idle lane is that joined on
+// demand: each lane writes and reads by itself, so that the same requests over
+// two cost a quarter more than over one.
+const bulkWeight = 256
 
 // pick returns the live lane with the least to do, or nil.
 func (s *Session) pick() *lane {
@@ -149,7 +151,11 @@ func (s *Session) pick() *lane {
 		if l.mux.IsClosed() {
 			continue
 		}
-		if load := l.live.Load() + bulkWeight*l.bulk.Load(); best == nil || load < least {
+		load := l.live.Load() + bulkWeight*l.bulk.Load()
+		if l.onDemand {
+			load += bulkWeight
+		}
+		if best == nil || load < least {
 			best, least = l, load
 		}
 	}
