@@ -61,15 +61,9 @@ type Bolt struct {
 // another process has it open still after a second. The caller closes the store.
 func OpenBolt(path string) (*Bolt, error) {
 	end := time.Now().Add(lockWait)
-	lock := flock.New(path + ".lock")
-	ctx, cancel := context.WithDeadline(context.Background(), end)
-	defer cancel()
-	_, err := lock.TryLockContext(ctx, lockPause)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("%w: %s", ErrLocked, path)
-	case err != nil:
-		return nil, fmt.Errorf("store: its folder must exist and be writable: %w", err)
+	lock, err := lockStore(path, end)
+	if err != nil {
+		return nil, err
 	}
 	b, err := openLocked(path, end)
 	if err != nil {
@@ -86,6 +80,21 @@ func OpenBolt(path string) (*Bolt, error) {
 	})
 	b.expirer.Go(b.expire) // Close ends it and waits
 	return b, nil
+}
+
+// lockStore takes the lock of the store in path: until end, ErrLocked then.
+func lockStore(path string, end time.Time) (*flock.Flock, error) {
+	lock := flock.New(path + ".lock")
+	ctx, cancel := context.WithDeadline(context.Background(), end)
+	defer cancel()
+	_, err := lock.TryLockContext(ctx, lockPause)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("%w: %s", ErrLocked, path)
+	case err != nil:
+		return nil, fmt.Errorf("store: its folder must exist and be writable: %w", err)
+	}
+	return lock, nil
 }
 
 // openLocked opens path, whose lock is held.

@@ -12,16 +12,41 @@ import (
 
 var errNotEmpty = errors.New("store: restore: the store has entries already; give a new one")
 
+// A BackupError says why a backup cannot be restored: it is cut, changed,
+// foreign or newer, or cannot be read.
+type BackupError struct{ Err error }
+
+func (e *BackupError) Error() string { return "store: backup: " + e.Err.Error() }
+
+// Unwrap returns the reason, which names the line.
+func (e *BackupError) Unwrap() error { return e.Err }
+
+// CheckBackup reads a backup to its end, and returns a *BackupError if it
+// cannot be restored.
+func CheckBackup(ctx context.Context, r io.Reader) error {
+	_, _, err := whole(ctx, r)
+	return err
+}
+
+// whole returns what a backup has. The error is a *BackupError, or ctx's.
+func whole(ctx context.Context, r io.Reader) ([]Entry, int64, error) {
+	entries, revision, err := readBackup(ctx, r)
+	if err != nil && ctx.Err() == nil {
+		err = &BackupError{err}
+	}
+	return entries, revision, err
+}
+
 // Restore reads a backup into s, which must have no entries. A backup that is
-// cut, changed, foreign or newer is refused before anything is written; one that
+// refused, with a *BackupError, is so before anything is written; one that
 // is whole has its entries in memory at that time. A Bolt gets all of it in one
 // commit or nothing, and goes on from the backup's revision; its watchers get
 // ErrCompacted. Other stores get it in several commits: after an error some of
 // it may be there.
 func Restore(ctx context.Context, s Store, r io.Reader) error {
-	entries, revision, err := readBackup(ctx, r)
+	entries, revision, err := whole(ctx, r)
 	if err != nil {
-		return fmt.Errorf("store: backup: %w", err)
+		return err
 	}
 	if b, ok := s.(*Bolt); ok {
 		return b.fill(ctx, entries, revision)

@@ -56,6 +56,9 @@ var (
 
 	// ErrLocked means that another process has the store open.
 	ErrLocked = errors.New("store: another process has it open")
+
+	// ErrExists means that a store is there already.
+	ErrExists = errors.New("store: there is one already")
 )
 
 // A Store keeps entries by their keys. Its methods may be called by many
