@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +21,9 @@ const maxSocketPath = 102
 // ErrInUse is why a data folder cannot be opened that another relay runs with.
 var ErrInUse = errors.New("another relay runs with it")
 
+// ErrHasState is why a backup is not restored into a data folder.
+var ErrHasState = errors.New("it has a relay's state already")
+
 // A Data is a relay's folder: the store of its accounts, and the socket at
 // which operators' commands come in. Nobody but the user may look inside.
 type Data struct {
@@ -31,17 +36,14 @@ type Data struct {
 // OpenData opens the data folder dir, and makes it if there is none. The error
 // is ErrInUse if another relay has it.
 func OpenData(dir string) (*Data, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := checkPrivate(dir); err != nil {
+	if err := makePrivate(dir); err != nil {
 		return nil, err
 	}
 	socket := SocketPath(dir)
 	if len(socket) > maxSocketPath {
 		return nil, fmt.Errorf("the path of the socket %s has more than %d bytes", socket, maxSocketPath)
 	}
-	db, err := store.OpenBolt(filepath.Join(dir, "relay.db"))
+	db, err := store.OpenBolt(databasePath(dir))
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("data folder %s: %w", dir, ErrInUse)
 	}
@@ -64,8 +66,31 @@ func OpenData(dir string) (*Data, error) {
 	return &Data{Accounts: account.New(db), Admin: ln, store: db}, nil
 }
 
-// checkPrivate returns an error if others may look into dir.
-func checkPrivate(dir string) error {
+// RestoreData puts a backup into the data folder dir, which it makes if there
+// is none. The error is ErrInUse if a relay runs with the folder, ErrHasState if
+// there is something in it already; with replace that is kept, in a file of the
+// folder that is returned. It is a *store.BackupError if the backup cannot be
+// restored. After any error what was there is there.
+func RestoreData(ctx context.Context, dir string, backup io.Reader, replace bool) (kept string, err error) {
+	if err := makePrivate(dir); err != nil {
+		return "", err
+	}
+	kept, err = store.RestoreBolt(ctx, databasePath(dir), backup, replace)
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		err = fmt.Errorf("data folder %s: %w", dir, ErrInUse)
+	case errors.Is(err, store.ErrExists):
+		err = fmt.Errorf("data folder %s: %w", dir, ErrHasState)
+	}
+	return kept, err
+}
+
+// makePrivate makes the folder dir, and returns an error if others may look
+// into the one that is there.
+func makePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return err
@@ -102,6 +127,8 @@ func (d *Data) Close() error {
 	}
 	return errors.Join(closed, d.store.Close())
 }
+
+func databasePath(dir string) string { return filepath.Join(dir, "relay.db") }
 
 // SocketPath is where the relay with the data folder dir takes commands.
 func SocketPath(dir string) string { return filepath.Join(dir, "admin.sock") }

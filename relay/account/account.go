@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 	"unicode"
 
@@ -67,6 +68,11 @@ type Accounts struct {
 
 // New returns the accounts kept in s, which stays the caller's.
 func New(s store.Store) *Accounts { return &Accounts{store: s, now: time.Now} }
+
+// Backup writes all that is known of accounts to w, as store.Backup does.
+func (a *Accounts) Backup(ctx context.Context, w io.Writer) error {
+	return store.Backup(ctx, a.store, w)
+}
 
 // CheckAccount returns why label names no account, nil if it may.
 func CheckAccount(label string) error {

@@ -8,8 +8,9 @@
 //	PUT    /v1/names/NAME     Reservation
 //	DELETE /v1/names/NAME     answers with Released
 //	DELETE /v1/tunnels/NAME   ends the session that holds it
+//	GET    /v1/backup         all that the relay keeps, in lines of JSON
 //
-// Bodies have 64 KiB at most. A refusal is an application/problem+json (RFC
+// Bodies of requests have 64 KiB at most. A refusal is an application/problem+json (RFC
 // 9457) whose detail says why: 400 for what can never be, 404 for what there is
 // not, 409 for what cannot be as things are.
 package admin
@@ -37,6 +38,9 @@ const (
 	// headTimeout bounds a request's head, callTimeout all of a request.
 	headTimeout = 5 * time.Second
 	callTimeout = 30 * time.Second
+
+	// backupTimeout bounds a backup, which may have to go over a slow line.
+	backupTimeout = 10 * time.Minute
 )
 
 // A Relay is what is looked after.
@@ -150,6 +154,7 @@ func (r *Relay) handler() http.Handler {
 	mux.HandleFunc("DELETE /v1/tunnels/{name}", func(w http.ResponseWriter, req *http.Request) {
 		reply(w)(struct{}{}, r.Names.Kick(req.PathValue("name")))
 	})
+	mux.HandleFunc("GET /v1/backup", r.backup)
 	return mux
 }
 

@@ -109,31 +109,41 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(b)
 	}
+	resp, err := send(ctx, &c.http, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+		return fmt.Errorf("answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// send sends a request and returns the relay's answer, whose body the caller
+// closes, or its refusal.
+func send(ctx context.Context, c *http.Client, method, path string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://relay"+path, body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
 		if uerr, ok := errors.AsType[*url.Error](err); ok {
 			err = uerr.Err
 		}
-		return err
+		return nil, err
 	}
-	defer resp.Body.Close()
-	d := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
 		var p problem
-		if d.Decode(&p) != nil || p.Detail == "" {
+		if json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&p) != nil || p.Detail == "" {
 			p.Detail = resp.Status
 		}
-		return &RefusedError{resp.StatusCode, p.Detail}
+		return nil, &RefusedError{resp.StatusCode, p.Detail}
 	}
-	if out == nil {
-		return nil
-	}
-	if err := d.Decode(out); err != nil {
-		return fmt.Errorf("answer to %s %s: %w", method, path, err)
-	}
-	return nil
+	return resp, nil
 }

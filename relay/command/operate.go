@@ -24,7 +24,7 @@ type operator struct {
 // operating are the commands below share relay.
 func operating(p Process) []*cli.Command {
 	o := &operator{process: p}
-	return []*cli.Command{o.tokens(), o.names(), o.tunnels()}
+	return []*cli.Command{o.tokens(), o.names(), o.tunnels(), o.backup(), o.restore()}
 }
 
 // group is a command with others below it, which all have the flags of an
@@ -33,28 +33,50 @@ func (o *operator) group(name, usage string, commands ...*cli.Command) *cli.Comm
 	for _, c := range commands {
 		c.Flags = append(c.Flags, cmdline.Toggle("json", "write what the relay answers as JSON", &o.json))
 		cmdline.Unset(c.Flags) // the environment is for what lasts
-		c.Flags = append(c.Flags, cmdline.Text("data", "the relay's data folder is `DIR` (default: that of a relay that names none)", &o.data))
+		c.Flags = append(c.Flags, o.dataFlag())
 	}
 	return cmdline.Group(name, usage, commands...)
+}
+
+func (o *operator) dataFlag() cli.Flag {
+	return cmdline.Text("data", "the relay's data folder is `DIR` (default: that of a relay that names none)", &o.data)
+}
+
+// argument is the command's only one, which is called want; empty if that is,
+// for a command that takes none.
+func argument(c *cli.Context, want string) (string, error) {
+	switch {
+	case want == "" && c.NArg() > 0:
+		return "", cmdline.Usage("", "%s takes no argument, and not %q", c.Command.Name, c.Args().First())
+	case want != "" && c.NArg() != 1:
+		return "", cmdline.Usage("", "%s takes one argument, %s", c.Command.Name, want)
+	}
+	return c.Args().First(), nil
+}
+
+// folder finds the relay's data folder.
+func (o *operator) folder() error {
+	if o.data == "" {
+		if o.data = o.process.dataDir(); o.data == "" {
+			return cmdline.Usage("name the relay's folder with --data", "there is no state folder")
+		}
+	}
+	return nil
 }
 
 // action is a command that do carries out. want is what its only argument is
 // called, empty if it takes none.
 func (o *operator) action(want string, do func(ctx context.Context, k *admin.Console, arg string) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		switch {
-		case want == "" && c.NArg() > 0:
-			return cmdline.Usage("", "%s takes no argument, and not %q", c.Command.Name, c.Args().First())
-		case want != "" && c.NArg() != 1:
-			return cmdline.Usage("", "%s takes one argument, %s", c.Command.Name, want)
+		arg, err := argument(c, want)
+		if err != nil {
+			return err
 		}
-		if o.data == "" {
-			if o.data = o.process.dataDir(); o.data == "" {
-				return cmdline.Usage("name the relay's folder with --data", "there is no state folder")
-			}
+		if err := o.folder(); err != nil {
+			return err
 		}
 		k := &admin.Console{Client: admin.NewClient(relay.SocketPath(o.data)), Out: c.App.Writer, Notes: c.App.ErrWriter, JSON: o.json}
-		err := do(c.Context, k, c.Args().First())
+		err = do(c.Context, k, arg)
 		if refused, ok := errors.AsType[*admin.RefusedError](err); ok {
 			switch {
 			case refused.Invalid():
