@@ -1,6 +1,6 @@
 // Package account keeps who may open tunnels at a relay: the tokens that let
-// agents in, each for an account, and the names that accounts own. All of it
-// lives in the relay's store.
+// agents in, each for an account, the identities that are trusted in place of
+// tokens, and the names that accounts own. All of it lives in the relay's store.
 package account
 
 import (
@@ -20,6 +20,7 @@ const (
 	tokenPrefix = "token/" // and a token's ID: a tokenRecord
 	ownerPrefix = "owner/" // and an account: its ownerRecord
 	namePrefix  = "name/"  // and a name: a Name
+	trustPrefix = "trust/" // and a trust's ID: a Trust
 	begunKey    = "begun"  // there once the first token was shown
 )
 
@@ -41,7 +42,7 @@ var (
 	// ErrExpired is a token whose time is over.
 	ErrExpired = errors.New("the token has expired")
 
-	// ErrUnknown is a token, or a name, that there is not.
+	// ErrUnknown is a token, a trust or a name that there is not.
 	ErrUnknown = errors.New("not found")
 )
 

@@ -226,11 +226,17 @@ func (a *Accounts) Authenticate(ctx context.Context, secret string) (Token, erro
 	return t.Token, nil
 }
 
-// Lives reports whether a token is neither revoked nor expired.
+// Lives reports whether a token is neither revoked nor expired. It may be that of
+// a trust, which lives until it is removed.
 func (a *Accounts) Lives(ctx context.Context, id string) (bool, error) {
 	var t tokenRecord
 	revision, err := a.get(ctx, tokenPrefix+id, &t)
-	return revision != 0 && !t.expired(a.now()), err
+	if err != nil || revision != 0 {
+		return !t.expired(a.now()), err
+	}
+	var trust Trust
+	revision, err = a.get(ctx, trustPrefix+id, &trust)
+	return revision != 0, err
 }
 
 // First makes a token the first time that it is called for a store, and gives
