@@ -72,6 +72,7 @@ func TestArrows(t *testing.T) {
 		"share/relay/admin":    {"share/relay/account", "share/relay/route", "share/relay/store"},
 		"share/relay/command":  {"share/relay", "share/relay/admin", "share/relay/store", "share/tunnel/cmdline"},
 		"share/relay/edge":     {"share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
+		"share/relay/identity": {},
 		"share/relay/store":    {},
 		"share/relay/route":    {"share/relay/account", "share/tunnel"},
 		"share/tunnel":         {"share/tunnel/nbio", "github.com/hashicorp/yamux"},
@@ -80,6 +81,8 @@ func TestArrows(t *testing.T) {
 		"share/tunnel/nbio":    {},
 		"share/tunnel/procs":   {},
 		"share/tunnel/websock": {"github.com/coder/websocket"},
+
+		"share/relay/identity/identitytest": {}, // for tests
 	}
 	guarded := regexp.MustCompile(`^share($|/)|^github\.com/(hashicorp/yamux|coder/websocket)$`)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
