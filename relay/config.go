@@ -3,6 +3,7 @@ package relay
 import (
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -34,6 +35,10 @@ type Config struct {
 	// Admin is where the operator's commands come in: who can connect may do
 	// all. Serve closes it. If nil, there are none.
 	Admin net.Listener
+
+	// Issuers reaches the issuers of identity tokens that Accounts trusts.
+	// If nil, https and the proxy that the environment names.
+	Issuers http.RoundTripper
 
 	// Insecure lets tokens travel in plain over doors beyond loopback, for
 	// agents that say the same.

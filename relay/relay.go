@@ -16,6 +16,7 @@ import (
 
 	"share/relay/admin"
 	"share/relay/edge"
+	"share/relay/identity"
 	"share/relay/route"
 	"share/tunnel"
 )
@@ -31,6 +32,8 @@ type Relay struct {
 
 	windows tunnel.Budget // of all sessions
 	tunnels tally         // of all tokens
+
+	identities identity.Verifier // of agents that show who they are in place of a token
 
 	certificate *Certificate // what visitors are shown at one of the doors, nil if none has one
 	public      url.URL      // scheme and host below which names live; set by Serve
@@ -57,7 +60,7 @@ func New(cfg Config) (*Relay, error) {
 	}
 	names := route.NewRegistry()
 	names.Accounts = cfg.Accounts
-	return &Relay{
+	r := &Relay{
 		cfg:      cfg,
 		domain:   domain,
 		id:       rand.Text(),
@@ -67,7 +70,9 @@ func New(cfg Config) (*Relay, error) {
 		ready:    make(chan struct{}),
 		sessions: make(map[string]*session),
 		greeting: make(map[net.Conn]struct{}),
-	}, nil
+	}
+	r.identities.Transport = cfg.Issuers
+	return r, nil
 }
 
 // Cut ends a Serve whose context has ended without further grace.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/identity"
 	"share/relay/route"
 	"share/tunnel"
 )
@@ -103,15 +104,23 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	if r.cfg.Accounts == nil {
 		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "bad token"}
 	}
+	if identity.Looks(hello.Token) {
+		return r.identify(ctx, hello.Token)
+	}
 	token, err := r.cfg.Accounts.Authenticate(ctx, hello.Token)
 	switch {
 	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired):
 		err = &tunnel.RejectError{Code: tunnel.RejectToken, Message: err.Error()}
 	case err != nil:
-		r.log.Error("a token cannot be looked up", "error", err.Error())
-		err = &tunnel.RejectError{Code: tunnel.RejectDraining, Message: "tokens cannot be looked up now", RetryAfter: lookupPause}
+		err = r.notLookedUp(err)
 	}
 	return token, err
+}
+
+// notLookedUp asks an agent to come back, for want of what the store has.
+func (r *Relay) notLookedUp(err error) error {
+	r.log.Error("a token cannot be looked up", "error", err.Error())
+	return &tunnel.RejectError{Code: tunnel.RejectDraining, Message: "tokens cannot be looked up now", RetryAfter: lookupPause}
 }
 
 // lookupPause is how long agents stay away while the store does not answer.
@@ -325,6 +334,8 @@ func (r *Relay) evict(s *session, number uint32, code tunnel.RejectCode, reason 
 const maxShown = 64
 
 // quote shows what an agent sent on one short line.
-func quote(s string) string {
-	return strconv.Quote(s[:min(len(s), maxShown)])
+func quote(s string) string { return quoteAtMost(s, maxShown) }
+
+func quoteAtMost(s string, most int) string {
+	return strconv.Quote(s[:min(len(s), most)])
 }

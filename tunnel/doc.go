@@ -28,8 +28,9 @@
 // end: what it cuts stays cut. An agent tries it when what answers without one
 // is no relay, or when nothing does although a connection was made.
 //
-// A token is let in over TLS, over loopback, or where both ends allow it to go
-// in plain. Where a front ends TLS, it came over TLS if that front is trusted
+// A token is one that the relay has given, or an identity token of an issuer that
+// it trusts. It is let in over TLS, over loopback, or where both ends allow it to
+// go in plain. Where a front ends TLS, it came over TLS if that front is trusted
 // and says so, in X-Forwarded-Proto.
 //
 // Of yamux's frames only data and window updates are used. A lane whose peer

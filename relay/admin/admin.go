@@ -4,6 +4,9 @@
 //	POST   /v1/tokens         NewToken; answers with MadeToken
 //	GET    /v1/tokens         [Token]
 //	DELETE /v1/tokens/ID      answers with the Token
+//	POST   /v1/trusts         NewTrust; answers with the Trust
+//	GET    /v1/trusts         [Trust]
+//	DELETE /v1/trusts/ID      answers with the Trust
 //	GET    /v1/names          [Status]
 //	PUT    /v1/names/NAME     Reservation
 //	DELETE /v1/names/NAME     answers with Released
@@ -155,6 +158,7 @@ func (r *Relay) handler() http.Handler {
 		reply(w)(struct{}{}, r.Names.Kick(req.PathValue("name")))
 	})
 	mux.HandleFunc("GET /v1/backup", r.backup)
+	r.handleTrusts(mux)
 	return mux
 }
 

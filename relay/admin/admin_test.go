@@ -59,6 +59,11 @@ func TestBadCalls(t *testing.T) {
 		{"POST", "/v1/tokens", `{"account":"ci","expires_in_seconds":1e99}`, 400, "request's body"},
 		{"POST", "/v1/tokens", `{"account":"ci","max_tunnels":-1}`, 400, "negative"},
 		{"DELETE", "/v1/tokens/x", ``, 404, "not found"},
+		{"POST", "/v1/trusts", `{"kind":"gitea"}`, 400, "github, gitlab or oidc"},
+		{"POST", "/v1/trusts", `{"kind":"github","subject":"repo:acme/*"}`, 400, "for one repository"},
+		{"POST", "/v1/trusts", `{"id":"x"}`, 400, "id"},
+		{"POST", "/v1/trusts", `{"pins":[]}`, 400, "request's body"},
+		{"DELETE", "/v1/trusts/x", ``, 404, "not found"},
 		{"PUT", "/v1/names/x", `{}`, 400, "a label has"},
 		{"PUT", "/v1/names/x", `{"account":"ci"}]`, 400, "more than one"},
 		{"PUT", "/v1/names/A.b", `{"account":"ci"}`, 400, "a name has"},
@@ -96,6 +101,14 @@ func TestTables(t *testing.T) {
 		{ID: "fedcba9876543210", Account: "default", Created: now},
 		{ID: "00000000000000ff", Account: "old", Created: now.Add(-48 * time.Hour), Expires: now},
 	}, now))
+	write(WriteTrusts(&b, []account.Trust{
+		{ID: "0123456789abcdef", Account: "ci", Kind: account.KindGitHub, Issuer: "https://a.example.com", Subject: "repo:acme/web", Names: []string{"pr-*"}, Created: now,
+			Pins: map[string]string{"repository_id": "7", "repository_owner_id": "1"}},
+		{ID: "fedcba9876543210", Account: "ci", Kind: account.KindGitHub, Issuer: "https://a.example.com", Subject: "repo:acme/api", MaxTunnels: 3, Created: now},
+		{ID: "00000000000000ff", Account: "old", Kind: account.KindGitLab, Issuer: "https://b.example.com", Subject: "project_path:a/b", Created: now.Add(-48 * time.Hour),
+			Pins: map[string]string{"project_id": "7"}},
+		{ID: "00000000000000fe", Account: "x", Kind: account.KindOIDC, Issuer: "https://c.example.com", Subject: "x/*", Created: now.Add(-48 * time.Hour)},
+	}, now))
 	write(WriteNames(&b, []route.Status{
 		{Name: account.Name{Name: "web", Account: "ci"}, Agent: "192.0.2.1:5000", Since: now.Add(-90 * time.Second)},
 		{Name: account.Name{Name: "kept", Account: "acme", Reserved: true, Left: now.Add(-3 * time.Hour)}},
@@ -109,6 +122,12 @@ func TestTables(t *testing.T) {
 0123456789abcdef  ci       pr-*,web  3        2030-01-02 03:04  2030-01-02 04:04
 fedcba9876543210  default  *         any      2030-01-02 03:04  never
 00000000000000ff  old      *         any      2029-12-31 03:04  2030-01-02 03:04 (expired)
+
+ID                LABEL  ISSUER                 SUBJECT           NAMES  TUNNELS  PINNED TO
+0123456789abcdef  ci     https://a.example.com  repo:acme/web     pr-*   any      repository_id=7,repository_owner_id=1
+fedcba9876543210  ci     https://a.example.com  repo:acme/api     *      3        the first until 2030-01-03 03:04
+00000000000000ff  old    https://b.example.com  project_path:a/b  *      any      project_id=7,nothing more: it was not used by 2030-01-01 03:04
+00000000000000fe  x      https://c.example.com  x/*               *      any      subject
 
 NAME  LABEL  RESERVED  HELD
 web   ci     no        by 192.0.2.1:5000

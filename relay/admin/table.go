@@ -3,6 +3,8 @@ package admin
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,13 +17,8 @@ import (
 func WriteTokens(w io.Writer, tokens []account.Token, now time.Time) error {
 	return table(w, "ID\tLABEL\tNAMES\tTUNNELS\tCREATED\tEXPIRES", len(tokens), func(i int) string {
 		t := tokens[i]
-		names, tunnels, expires := "*", "any", "never"
-		if len(t.Names) > 0 {
-			names = strings.Join(t.Names, ",")
-		}
-		if t.MaxTunnels > 0 {
-			tunnels = fmt.Sprint(t.MaxTunnels)
-		}
+		names, tunnels := limits(&t)
+		expires := "never"
 		if !t.Expires.IsZero() {
 			expires = day(t.Expires)
 			if !now.Before(t.Expires) {
@@ -29,6 +26,40 @@ func WriteTokens(w io.Writer, tokens []account.Token, now time.Time) error {
 			}
 		}
 		return strings.Join([]string{t.ID, t.Account, names, tunnels, day(t.Created), expires}, "\t")
+	})
+}
+
+// limits says what a token is good for.
+func limits(t *account.Token) (names, tunnels string) {
+	names, tunnels = "*", "any"
+	if len(t.Names) > 0 {
+		names = strings.Join(t.Names, ",")
+	}
+	if t.MaxTunnels > 0 {
+		tunnels = fmt.Sprint(t.MaxTunnels)
+	}
+	return names, tunnels
+}
+
+// WriteTrusts writes trusts to w as a table, as they are at now.
+func WriteTrusts(w io.Writer, trusts []account.Trust, now time.Time) error {
+	return table(w, "ID\tLABEL\tISSUER\tSUBJECT\tNAMES\tTUNNELS\tPINNED TO", len(trusts), func(i int) string {
+		t := trusts[i]
+		token := t.Token()
+		names, tunnels := limits(&token)
+		var pins []string
+		for _, claim := range slices.Sorted(maps.Keys(t.Pins)) {
+			pins = append(pins, claim+"="+t.Pins[claim])
+		}
+		switch {
+		case t.Late(now):
+			pins = append(pins, "nothing more: it was not used by "+day(t.PinBy()))
+		case !t.Pinned():
+			pins = append(pins, "the first until "+day(t.PinBy()))
+		case len(pins) == 0:
+			pins = []string{"subject"}
+		}
+		return strings.Join([]string{t.ID, t.Account, t.Issuer, t.Subject, names, tunnels, strings.Join(pins, ",")}, "\t")
 	})
 }
 
