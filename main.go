@@ -195,6 +195,13 @@ func (s *sharing) load() (err error) {
 			}
 		}
 	}
+	if cfg.Token == "" && s.relay != "" && !cfg.Relay.Loopback() {
+		cfg.Identity = agent.FindIdentity(os.Getenv)
+		if cfg.Identity == nil && os.Getenv("GITHUB_ACTIONS") == "true" {
+			return cmdline.Usage("put a token into SHARE_TOKEN, or give the job the permission id-token: write and have the relay trust it",
+				"relay %s wants a token, and the job has no identity", cfg.Relay)
+		}
+	}
 	if s.relayCA != "" {
 		if cfg.RelayCA, err = agent.LoadRoots(s.relayCA); err != nil {
 			return err

@@ -32,6 +32,8 @@ import (
 //	front [-tls NAME] VAR PORT         pass HTTP and upgrades on to PORT, -tls with NAME's certificate, and set VAR to where
 //	proxy VAR PORT USER:PASSWORD       pass what asks by CONNECT on to PORT, and set VAR to where
 //	certificate NAME HOST...           write NAME.crt and NAME.key
+//	issuer NAME VAR                    issue identity tokens with NAME's certificate, which is for localhost, and set VAR to the URL
+//	idtoken VAR CLAIMS                 set VAR to a token of the issuer with CLAIMS, as parameters of a URL; age=TIME makes it older
 //	[!] get [-x METHOD] [-a ACCEPT] [-h HOST] [-f FIELD] [-ca FILE] URL
 //	                                   write an answer's status line, fields and body to stdout; NAME.localhost is loopback
 //	until RE get ...                   get until the answer is like RE
@@ -56,6 +58,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"front":       front,
 		"proxy":       proxy,
 		"certificate": certificate,
+		"issuer":      issuer,
+		"idtoken":     identityToken,
 		"get":         get,
 		"until":       until,
 		"ask":         ask,
@@ -209,7 +213,8 @@ func find(ts *testscript.TestScript, name string) *process {
 // environ gives the environment for a process: testscript does not tell it all.
 func environ(ts *testscript.TestScript) (env []string) {
 	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
-		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET"}
+		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
+		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY"}
 	for _, name := range names {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)

@@ -52,6 +52,7 @@ func TestScript(t *testing.T) {
 			env.Values["processes"] = map[string]*process{}
 			env.Values["asked"] = map[string]chan answer{}
 			env.Values["gate"] = newGate()
+			env.Values["issuer"] = &issuing{}
 			return nil
 		},
 		Cmds: scriptCommands(),

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -90,12 +91,18 @@ func (a *Agent) health(h target.Health) {
 	}
 }
 
-// hello is what the agent says to the relay on each connection.
-func (a *Agent) hello() tunnel.Hello {
-	return tunnel.Hello{
+// hello is what the agent says to the relay on each connection. Its errors are
+// those of an Identity.
+func (a *Agent) hello(ctx context.Context) (tunnel.Hello, error) {
+	h := tunnel.Hello{
 		Version:  a.cfg.version(),
 		OS:       runtime.GOOS,
 		Token:    a.cfg.Token,
 		Insecure: a.cfg.Insecure,
 	}
+	var err error
+	if a.cfg.Identity != nil {
+		h.Token, err = a.cfg.Identity.obtain(ctx, a.cfg.Proxy, a.cfg.Relay.String())
+	}
+	return h, err
 }

@@ -208,8 +208,6 @@ func (b *binding) lanes(ctx context.Context) {
 
 // lane keeps one more connection in the session until ctx ends.
 func (b *binding) lane(ctx context.Context, onDemand bool) {
-	hello := b.hello()
-	hello.OnDemand = onDemand
 	retry := backoff{near: b.cfg.near()}
 	for {
 		select {
@@ -217,6 +215,11 @@ func (b *binding) lane(ctx context.Context, onDemand bool) {
 			return
 		case <-time.After(retry.next(time.Now(), 0)):
 		}
+		hello, err := b.hello(ctx)
+		if err != nil {
+			continue
+		}
+		hello.OnDemand = onDemand
 		conn, err := b.dialer.dial(ctx)
 		if err != nil {
 			continue

@@ -38,6 +38,10 @@ type Config struct {
 	// which only a relay on loopback can admit.
 	Token string
 
+	// Identity shows who the agent is in place of a Token, which must be empty
+	// then. If nil, the Token is all.
+	Identity *Identity
+
 	// Insecure says that the user lets the token travel in plain.
 	Insecure bool
 
@@ -112,6 +116,14 @@ func (c *Config) version() string {
 	return c.Version
 }
 
+// identity names the Identity, if there is one.
+func (c *Config) identity() string {
+	if c.Identity == nil {
+		return ""
+	}
+	return c.Identity.String()
+}
+
 // near reports whether the relay is on this machine.
 func (c *Config) near() bool { return c.Dial != nil || c.Relay.Loopback() }
 
@@ -122,8 +134,10 @@ func (c *Config) check() error {
 		return cmdline.Usage("name it with --relay or SHARE_RELAY", "no relay is given")
 	case c.Dial == nil && c.Relay.Plain && !c.Insecure && !c.Relay.Loopback():
 		return cmdline.Usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", c.Relay)
-	case c.Token == "" && !c.near():
+	case c.Token == "" && c.Identity == nil && !c.near():
 		return cmdline.Usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", c.Relay)
+	case c.Token != "" && c.Identity != nil:
+		return cmdline.Usage("leave one of them away", "a token and an identity are to be shown")
 	case !validToken(c.Token):
 		return cmdline.Usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
 	case c.Name != "" && c.Random:

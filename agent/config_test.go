@@ -33,6 +33,7 @@ func TestNewRefuses(t *testing.T) {
 		{"name with a hyphen at its end", Config{Relay: near, Target: web, Name: "web-"}, "DNS label"},
 		{"two kinds of name", Config{Relay: near, Target: web, Name: "web", Random: true}, "random"},
 		{"too many lanes", Config{Relay: near, Target: web, Lanes: 9}, "lanes"},
+		{"token and identity", Config{Relay: far, Target: web, Token: secret, Identity: &Identity{}}, "a token and an identity"},
 		{"bad target", Config{Relay: near, Target: target.Config{Address: web.Address, Hold: -1}}, "negative"},
 	}
 	for _, tt := range tests {
@@ -50,6 +51,7 @@ func TestNewRefuses(t *testing.T) {
 		{Relay: near, Target: web},
 		{Relay: far, Target: web, Token: secret},
 		{Relay: mustRelay(t, "http://10.0.0.7:80"), Target: web, Token: secret, Insecure: true},
+		{Relay: far, Target: web, Identity: &Identity{}},
 		{Dial: hook, Target: web},
 	} {
 		if _, err := New(cfg); err != nil {

@@ -12,7 +12,7 @@ import (
 type EventKind uint8
 
 const (
-	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay
+	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay, Identity
 	EventReady                             // the tunnel has its URL: URL, Name, Via, Verified, Reason
 	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed
 	EventReconnecting                      // the session is gone: Reason, Retry
@@ -52,6 +52,7 @@ type Event struct {
 	Time time.Time
 
 	Relay    string // the relay as the user named it
+	Identity string // what shows the relay who the agent is, in place of a token; empty if nothing does
 	URL      string // the tunnel's public URL
 	Name     string // the tunnel's name
 	Via      string // through what the relay is reached: a proxy, a WebSocket; empty if it is neither
@@ -79,7 +80,7 @@ type Event struct {
 // MarshalJSON gives the event as scripts see it: one object, in which "v" is 1,
 // "event" the kind and "time" RFC 3339 in UTC with milliseconds. By kind it has
 //
-//	connecting    relay
+//	connecting    relay; identity when that is shown in place of a token
 //	ready         url, name, verified; via when there is something between agent and relay; reason when not verified
 //	request       id, method, target, status, cause ("" when none), ms; detail when there is one
 //	reconnecting  reason, retry_ms
@@ -96,8 +97,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	case EventConnecting:
 		return json.Marshal(struct {
 			eventHead
-			Relay string `json:"relay"`
-		}{head, e.Relay})
+			Relay    string `json:"relay"`
+			Identity string `json:"identity,omitempty"`
+		}{head, e.Relay, e.Identity})
 	case EventReady:
 		return json.Marshal(struct {
 			eventHead

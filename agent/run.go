@@ -77,7 +77,7 @@ type loop struct {
 // run returns when work ends; sessions may still be draining then.
 func (l *loop) run(work, life context.Context) {
 	retry := backoff{near: l.cfg.near()}
-	l.emit(Event{Kind: EventConnecting, Relay: l.cfg.Relay.String()})
+	l.emit(Event{Kind: EventConnecting, Relay: l.cfg.Relay.String(), Identity: l.cfg.identity()})
 	met := false
 	var least time.Duration
 	shown := ""
@@ -122,8 +122,12 @@ func (l *loop) run(work, life context.Context) {
 // connect opens a session whose first message asks for the name.
 func (l *loop) connect(ctx context.Context) (*binding, error) {
 	b := &binding{loop: l, over: make(chan struct{})}
+	hello, err := l.hello(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p, err := l.dialer.reach(ctx, func(conn net.Conn) (err error) {
-		b.session, err = tunnel.Connect(ctx, conn, l.hello(), l.name.bind(l.everBound()))
+		b.session, err = tunnel.Connect(ctx, conn, hello, l.name.bind(l.everBound()))
 		return err
 	})
 	if w := p.warning(); w != "" {

@@ -17,7 +17,11 @@ func (a *Agent) verdict(err error, met bool) *cmdline.Error {
 		return e
 	}
 	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
-		return refusal(r.Code, r.Message, r.RetryAfter, err)
+		e := refusal(r.Code, r.Message, r.RetryAfter, err)
+		if e != nil && e.Code == cmdline.ExitToken && a.cfg.Identity != nil {
+			e.Hint = "ask the relay's owner to trust the identity of " + a.cfg.Identity.String() + ", with share relay trust"
+		}
+		return e
 	}
 	if r, ok := errors.AsType[*tunnel.BindError](err); ok {
 		return refusal(r.Code, r.Message, time.Duration(r.RetryAfterMS)*time.Millisecond, err)

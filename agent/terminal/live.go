@@ -116,7 +116,11 @@ func block(s *state, st *style, width int) string {
 func eventLine(e agent.Event, s *state, st *style, hint string) string {
 	switch e.Kind {
 	case agent.EventConnecting:
-		return st.dim.Render("Connecting to relay "+escape(e.Relay)) + "\n"
+		as := ""
+		if e.Identity != "" {
+			as = " with the identity of " + escape(e.Identity)
+		}
+		return st.dim.Render("Connecting to relay "+escape(e.Relay)+as) + "\n"
 	case agent.EventReady:
 		return st.mark(e.Verified) + "Ready again at " + st.url.Render(escape(e.URL)) + "\n"
 	case agent.EventReconnecting:

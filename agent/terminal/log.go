@@ -103,7 +103,11 @@ func record(e agent.Event) (slog.Level, string, []slog.Attr) {
 	level := slog.LevelInfo
 	switch e.Kind {
 	case agent.EventConnecting:
-		return level, "connecting", []slog.Attr{slog.String("relay", e.Relay)}
+		attrs := []slog.Attr{slog.String("relay", e.Relay)}
+		if e.Identity != "" {
+			attrs = append(attrs, slog.String("identity", e.Identity))
+		}
+		return level, "connecting", attrs
 	case agent.EventReady:
 		attrs := []slog.Attr{slog.String("url", e.URL), slog.String("name", e.Name), slog.Bool("verified", e.Verified)}
 		if e.Via != "" {

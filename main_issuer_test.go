@@ -1,0 +1,35 @@
+package main
+
+import (
+	"crypto/tls"
+	"net/url"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"share/relay/identity/identitytest"
+)
+
+// issuing is a script's issuer of identity tokens.
+type issuing struct{ *identitytest.Issuer }
+
+func issuer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: issuer name var")
+	}
+	pair, err := tls.LoadX509KeyPair(ts.MkAbs(args[0]+".crt"), ts.MkAbs(args[0]+".key"))
+	ts.Check(err)
+	i := identitytest.New(&pair)
+	ts.Defer(i.Close)
+	ts.Value("issuer").(*issuing).Issuer = i
+	ts.Setenv(args[1], i.URL)
+}
+
+func identityToken(ts *testscript.TestScript, neg bool, args []string) {
+	i := ts.Value("issuer").(*issuing).Issuer
+	if neg || len(args) != 2 || i == nil {
+		ts.Fatalf("usage: issuer ..., then idtoken var claims")
+	}
+	claims, err := url.ParseQuery(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], i.Token(identitytest.Claims(claims)))
+}
