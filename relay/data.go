@@ -85,6 +85,23 @@ func RestoreData(ctx context.Context, dir string, backup io.Reader, replace bool
 	return kept, err
 }
 
+// CheckData returns what is wrong with the database in the data folder dir: an
+// error that has ErrInUse in its chain if a relay runs with it, fs.ErrNotExist if
+// there is none.
+func CheckData(dir string) error {
+	if _, err := os.Stat(databasePath(dir)); err != nil {
+		return err
+	}
+	db, err := store.OpenBolt(databasePath(dir))
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("data folder %s: %w", dir, ErrInUse)
+	}
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
 // makePrivate makes the folder dir, and returns an error if others may look
 // into the one that is there.
 func makePrivate(dir string) error {

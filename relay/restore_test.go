@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,8 +33,14 @@ func TestRestoreData(t *testing.T) {
 	if _, err := restore(dir, true); !errors.Is(err, ErrInUse) {
 		t.Errorf("a relay runs: %v", err)
 	}
+	if err := CheckData(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("check while a relay runs: %v", err)
+	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if err := CheckData(dir); err != nil {
+		t.Errorf("check: %v", err)
 	}
 	if _, err := restore(dir, false); !errors.Is(err, ErrHasState) {
 		t.Errorf("there is something: %v", err)
@@ -47,6 +54,9 @@ func TestRestoreData(t *testing.T) {
 	}
 
 	fresh := filepath.Join(t.TempDir(), "c", "d")
+	if err := CheckData(fresh); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("check of nothing: %v", err)
+	}
 	if kept, err := restore(fresh, false); kept != "" || err != nil {
 		t.Fatalf("into a new folder: %q, %v", kept, err)
 	}

@@ -29,7 +29,7 @@ type serving struct {
 // Relay returns share relay, with the commands below it.
 func Relay(p Process) *cli.Command {
 	r := &serving{process: p}
-	return &cli.Command{
+	return r.withDoctor(&cli.Command{
 		Name:  "relay",
 		Usage: "run a relay",
 		Description: "Without an address, the relay listens on http://127.0.0.1:7070. Beyond loopback it wants certificates for\n" +
@@ -54,7 +54,7 @@ func Relay(p Process) *cli.Command {
 			cmdline.Value("log-format", "log as `FORMAT`: text or json (default: text)", cmdline.Choice(&r.json, map[string]bool{"text": false, "json": true})),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&r.level)),
 		},
-	}
+	})
 }
 
 // run serves a relay until a signal.

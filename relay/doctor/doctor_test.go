@@ -1,0 +1,308 @@
+package doctor
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A world is a machine and a relay that are as they should be, until a test
+// changes something.
+type world struct {
+	*Doctor
+	names map[string]string // what a host resolves to; * is for all others
+	leaf  *x509.Certificate
+	page  string
+	date  time.Time
+	serve string            // where the relay listens
+	down  map[string]string // why an address cannot be connected to
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	u, err := url.Parse("https://share.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	w := &world{
+		names: map[string]string{"share.example.com": "203.0.113.9,2001:db8::9", "*": "2001:db8::9,203.0.113.9"},
+		leaf: &x509.Certificate{
+			SerialNumber: big.NewInt(1), DNSNames: []string{"share.example.com", "*.share.example.com"},
+			NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(60 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		},
+		page: relayPage + "\n",
+		down: map[string]string{},
+	}
+	data := t.TempDir()
+	if err := os.Chmod(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.Doctor = &Doctor{
+		Public: u, Redirect: "80", Data: data,
+		Operate:    func(context.Context) error { return nil },
+		CheckStore: func() error { return nil },
+		Machine: Machine{
+			Lookup: func(_ context.Context, host string) (addrs []netip.Addr, err error) {
+				texts, ok := w.names[host]
+				if !ok {
+					texts = w.names["*"]
+				}
+				if texts == "" {
+					return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+				}
+				for text := range strings.SplitSeq(texts, ",") {
+					a, err := netip.ParseAddr(text)
+					if err != nil {
+						return nil, errors.New(text)
+					}
+					addrs = append(addrs, a)
+				}
+				return addrs, nil
+			},
+			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if why := w.down[address]; why != "" {
+					return nil, errors.New(why)
+				}
+				return new(net.Dialer).DialContext(ctx, network, w.serve)
+			},
+			Addresses: func() ([]netip.Addr, error) {
+				return []netip.Addr{netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("2001:db8::9")}, nil
+			},
+			Now:         time.Now,
+			Synchronous: func() (time.Duration, bool, bool) { return 3 * time.Millisecond, true, true },
+			Descriptors: func() (uint64, error) { return 65536, nil },
+			Free:        func(string) (uint64, error) { return 5 << 30, nil },
+		},
+	}
+	return w
+}
+
+// run serves the relay and looks at it.
+func (w *world) run(t *testing.T) []Result {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, w.leaf, w.leaf, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if !w.date.IsZero() {
+			rw.Header().Set("Date", w.date.UTC().Format(http.TimeFormat))
+		}
+		io.WriteString(rw, w.page)
+	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if w.Public.Scheme == "https" {
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	defer srv.Close()
+	w.serve = srv.Listener.Addr().String()
+	if w.Machine.Roots == nil {
+		w.Machine.Roots = x509.NewCertPool()
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Machine.Roots.AddCert(leaf)
+	}
+	return w.Doctor.Run(t.Context())
+}
+
+func find(results []Result, check string) Result {
+	for _, r := range results {
+		if r.Check == check {
+			return r
+		}
+	}
+	return Result{}
+}
+
+func TestHealthy(t *testing.T) {
+	w := newWorld(t)
+	results := w.run(t)
+	for _, r := range results {
+		if r.State != OK || r.Cure != "" || r.Detail == "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(results) != 13 || Failures(results) != 0 {
+		t.Errorf("%d checks, %d failed", len(results), Failures(results))
+	}
+}
+
+// TestChecks changes one thing at a time.
+func TestChecks(t *testing.T) {
+	const day = 24 * time.Hour
+	now := time.Now()
+	tests := []struct {
+		name   string
+		change func(*world)
+		check  string
+		state  State
+		detail string
+		cure   string
+	}{
+		{"no record", func(w *world) { w.names["share.example.com"] = "" }, "dns", Failed, "share.example.com does not resolve", "share.example.com. A 203.0.113.9"},
+		{"no record at home", func(w *world) {
+			w.names["share.example.com"] = ""
+			w.Machine.Addresses = func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil }
+		}, "dns", Failed, "does not resolve", "A and AAAA with the addresses of this machine"},
+		{"no record, so no port", func(w *world) { w.names["share.example.com"] = "" }, "port 443", Skipped, "no address", ""},
+		{"no record, so no certificate", func(w *world) { w.names["share.example.com"] = "" }, "certificate", Skipped, "nothing answers", ""},
+		{"a resolver that is broken", func(w *world) { w.names["share.example.com"] = "server misbehaving" }, "dns", Failed, "server misbehaving", "/etc/resolv.conf"},
+		{"a hosts file", func(w *world) { w.names["share.example.com"] = "127.0.1.1" }, "dns", Failed, "127.0.1.1 here", "/etc/hosts"},
+		{"an address for a domain", func(w *world) { w.Public.Host = "203.0.113.9" }, "dns", Failed, "is an address", "--domain"},
+		{"localhost", func(w *world) { w.Public.Host = "localhost" }, "dns", Skipped, "this machine", ""},
+		{"no wildcard", func(w *world) { w.names["*"] = "" }, "wildcard", Failed, "no record for *", "*.share.example.com. CNAME share.example.com."},
+		{"a wildcard elsewhere", func(w *world) { w.names["*"] = "198.51.100.1" }, "wildcard", Failed, "is 198.51.100.1, and share.example.com is 203.0.113.9, 2001:db8::9", "CNAME"},
+		{"a wildcard that cannot be looked up", func(w *world) { w.names["*"] = "server misbehaving" }, "wildcard", Failed, "server misbehaving", "servers answer"},
+		{"NAT", func(w *world) {
+			w.Machine.Addresses = func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil }
+		}, "address", Skipped, "none of this machine's (10.0.0.5)", ""},
+		{"a front", func(w *world) {
+			w.Front = true
+			w.Machine.Addresses = func() ([]netip.Addr, error) { return nil, nil }
+		}, "address", Skipped, "there is a front", ""},
+		{"one address elsewhere", func(w *world) {
+			w.Machine.Addresses = func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("203.0.113.9")}, nil }
+		}, "address", Failed, "2001:db8::9 is not", "out of the zone"},
+		{"a closed port", func(w *world) { w.down["203.0.113.9:443"] = "connection refused" }, "port 443", Failed, "203.0.113.9: connection refused", "let it through the firewall"},
+		{"a closed port for redirects", func(w *world) { w.down["[2001:db8::9]:80"] = "no route" }, "port 80", Failed, "2001:db8::9: no route", "port 80"},
+		{"a closed port for agents", func(w *world) {
+			w.Agents = "7443"
+			w.down["203.0.113.9:7443"] = "connection refused"
+		}, "port 7443", Failed, "connection refused", "port 7443"},
+		{"any port", func(w *world) { w.Public.Host = "share.example.com:0" }, "port 0", Skipped, "name one", ""},
+		{"another server", func(w *world) { w.page = "It works!" }, "answer", Failed, "203.0.113.9 answers 200 OK, and not as a relay", "stop what listens there"},
+		{"nobody", func(w *world) {
+			w.down["203.0.113.9:443"], w.down["[2001:db8::9]:443"] = "connection refused", "connection refused"
+		}, "answer", Skipped, "nothing answers", ""},
+		{"no wildcard certificate", func(w *world) { w.leaf.DNSNames = w.leaf.DNSNames[:1] }, "certificate", Failed, "does not cover *.share.example.com, but share.example.com", "*.share.example.com"},
+		{"another's certificate", func(w *world) { w.leaf.DNSNames = []string{"x.test"} }, "certificate", Failed, "does not cover share.example.com, but x.test", "share.example.com"},
+		{"an old certificate", func(w *world) { w.leaf.NotAfter = now.Add(-time.Hour) }, "certificate", Failed, "has expired", "renew"},
+		{"a certificate of tomorrow", func(w *world) { w.leaf.NotBefore = now.Add(day) }, "certificate", Failed, "this machine's clock says", "set the clock"},
+		{"a certificate about to end", func(w *world) { w.leaf.NotBefore, w.leaf.NotAfter = now.Add(-80*day), now.Add(5*day+time.Hour) }, "certificate", Failed, "expires in 5 days", "renew"},
+		{"a young certificate of six days", func(w *world) { w.leaf.NotAfter = now.Add(5*day + time.Hour) }, "certificate", OK, "expires in 5 days", ""},
+		{"a CA of one's own", func(w *world) { w.Machine.Roots = x509.NewCertPool() }, "certificate", Failed, "not trusted here", "--relay-ca"},
+		{"plain HTTP", func(w *world) { w.Public.Scheme = "http" }, "certificate", Skipped, "plain HTTP", ""},
+		{"a wrong clock", func(w *world) { w.date = now.Add(-time.Hour) }, "clock", Failed, "differs by 1h0m", "NTP"},
+		{"a free clock", func(w *world) { w.Machine.Synchronous = func() (time.Duration, bool, bool) { return 0, false, true } }, "clock", Skipped, "nothing keeps it right", ""},
+		{"a clock that nobody knows", func(w *world) { w.Machine.Synchronous = func() (time.Duration, bool, bool) { return 0, false, false } }, "clock", Skipped, "no other clock", ""},
+		{"few descriptors", func(w *world) { w.Machine.Descriptors = func() (uint64, error) { return 1024, nil } }, "descriptors", Failed, "may have 1024", "LimitNOFILE=65536"},
+		{"descriptors that cannot be told", func(w *world) { w.Machine.Descriptors = func() (uint64, error) { return 0, errors.ErrUnsupported } }, "descriptors", Skipped, "unsupported", ""},
+		{"no relay", func(w *world) { w.Operate = func(context.Context) error { return errors.New("no relay runs there") } }, "socket", Failed, "no relay runs there", "start share relay"},
+		{"another user", func(w *world) { w.Operate = func(context.Context) error { return fs.ErrPermission } }, "socket", Failed, "permission denied", "as the relay's user"},
+		{"nothing kept", func(w *world) { w.Data = "" }, "socket", Skipped, "takes no commands", ""},
+		{"nothing kept, so no folder", func(w *world) { w.Data = "" }, "folder", Skipped, "keeps nothing", ""},
+		{"nothing kept, so no database", func(w *world) { w.Data = "" }, "database", Skipped, "keeps nothing", ""},
+		{"no folder yet", func(w *world) { w.Data = filepath.Join(w.Data, "x") }, "folder", Skipped, "when the relay first starts", ""},
+		{"a full disk", func(w *world) { w.Machine.Free = func(string) (uint64, error) { return 20 << 20, nil } }, "disk", Failed, "20 MiB free: want 512 MiB", "make room"},
+		{"no folder to have room", func(w *world) { w.Machine.Free = func(string) (uint64, error) { return 0, fs.ErrNotExist } }, "disk", Skipped, "when the relay first starts", ""},
+		{"a database of a stopped relay", func(w *world) { w.Operate = func(context.Context) error { return fs.ErrNotExist } }, "database", OK, "it is whole", ""},
+		{"a corrupt database", stopped(errors.New("page 3 is used twice")), "database", Failed, "page 3", "share relay restore"},
+		{"no database", stopped(fs.ErrNotExist), "database", Skipped, "none yet", ""},
+		{"a busy database", stopped(fmt.Errorf("data: %w", ErrBusy)), "database", Skipped, "has it open", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			tt.change(w)
+			r := find(w.run(t), tt.check)
+			if r.State != tt.state || !strings.Contains(r.Detail, tt.detail) || !strings.Contains(r.Cure, tt.cure) || (r.Cure != "") != (r.State == Failed) {
+				t.Errorf("got %+v, want %s: %s; cure: %s", r, tt.state, tt.detail, tt.cure)
+			}
+		})
+	}
+}
+
+// stopped is a relay that does not run, whose database has something.
+func stopped(err error) func(*world) {
+	return func(w *world) {
+		w.Operate = func(context.Context) error { return errors.New("no relay runs there") }
+		w.CheckStore = func() error { return err }
+	}
+}
+
+func TestFolder(t *testing.T) {
+	w := newWorld(t)
+	if runtime.GOOS != "windows" {
+		if err := os.Chmod(w.Data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.checkFolder(); r.State != Failed || r.Cure != "chmod 700 "+w.Data {
+			t.Errorf("open to others: %+v", r)
+		}
+	}
+	w.Data = filepath.Join(w.Data, "file")
+	if err := os.WriteFile(w.Data, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.checkFolder(); r.State != Failed || !strings.Contains(r.Detail, "no folder") {
+		t.Errorf("a file: %+v", r)
+	}
+}
+
+// This machine can be looked at.
+func TestLocal(t *testing.T) {
+	m := Local()
+	if _, err := m.Addresses(); err != nil {
+		t.Error(err)
+	}
+	if runtime.GOOS == "linux" {
+		if n, err := m.Descriptors(); n == 0 || err != nil {
+			t.Errorf("%d descriptors, %v", n, err)
+		}
+		if n, err := m.Free(t.TempDir()); n == 0 || err != nil {
+			t.Errorf("%d bytes free, %v", n, err)
+		}
+	}
+	if _, err := m.Free(filepath.Join(t.TempDir(), "x")); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("no folder: %v", err)
+	}
+	m.Synchronous() // whatever it says
+}
+
+func TestWriteTable(t *testing.T) {
+	var b strings.Builder
+	err := WriteTable(&b, []Result{ok("dns", "%s is %s", "x", "y"), failed("wildcard", "add\nit", "it is\nmissing"), skipped("clock", "why")})
+	const want = `CHECK     STATE    DETAIL
+dns       ok       x is y
+wildcard  failed   it is missing
+                   cure: add it
+clock     skipped  why
+`
+	if err != nil || b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}

@@ -1,0 +1,123 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// checkDNS looks the domain up, and returns its addresses.
+func (d *Doctor) checkDNS(ctx context.Context) ([]netip.Addr, Result) {
+	const check = "dns"
+	if d.local() {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, skipped(check, "%s is this machine, without DNS: name a --domain for others", d.host())
+	}
+	if addr, err := netip.ParseAddr(d.host()); err == nil {
+		return []netip.Addr{addr}, failed(check, "give the relay a name in DNS with --domain: tunnels live below it", "%s is an address, below which there are no names", d.host())
+	}
+	addrs, err := d.lookup(ctx, d.host())
+	switch {
+	case notFound(err):
+		return nil, failed(check, "add to the zone: "+d.host()+". "+d.record(), "%s does not resolve", d.host())
+	case err != nil:
+		return nil, failed(check, "see /etc/resolv.conf, and whether the zone's servers answer", "%s cannot be looked up: %v", d.host(), err)
+	case slices.ContainsFunc(addrs, netip.Addr.IsLoopback):
+		return addrs, failed(check, "take "+d.host()+" out of /etc/hosts, to see what others see", "%s is %s here, which is this machine alone", d.host(), list(addrs))
+	}
+	return addrs, ok(check, "%s is %s", d.host(), list(addrs))
+}
+
+// checkWildcard looks a name below the domain up that nobody has chosen.
+func (d *Doctor) checkWildcard(ctx context.Context, domain []netip.Addr) Result {
+	const check = "wildcard"
+	if d.local() || len(domain) == 0 || d.host() == domain[0].String() {
+		return skipped(check, "there is no domain that resolves")
+	}
+	name := "share-doctor-" + strings.ToLower(rand.Text()[:8]) + "." + d.host()
+	cure := "add to the zone: *." + d.host() + ". CNAME " + d.host() + "."
+	addrs, err := d.lookup(ctx, name)
+	switch {
+	case notFound(err):
+		return failed(check, cure, "%s does not resolve: there is no record for *", name)
+	case err != nil:
+		return failed(check, "see whether the zone's servers answer", "%s cannot be looked up: %v", name, err)
+	case !slices.Equal(addrs, domain):
+		return failed(check, cure, "%s is %s, and %s is %s", name, list(addrs), d.host(), list(domain))
+	}
+	return ok(check, "%s is the same", name)
+}
+
+// checkAddress looks whether the domain leads to this machine.
+func (d *Doctor) checkAddress(addrs []netip.Addr) Result {
+	const check = "address"
+	if d.local() || len(addrs) == 0 {
+		return skipped(check, "there is no domain that resolves")
+	}
+	own, err := d.Machine.Addresses()
+	if err != nil {
+		return skipped(check, "the addresses of this machine cannot be listed: %v", err)
+	}
+	var here, elsewhere []netip.Addr
+	for _, a := range addrs {
+		if slices.Contains(own, a) {
+			here = append(here, a)
+		} else {
+			elsewhere = append(elsewhere, a)
+		}
+	}
+	switch {
+	case len(elsewhere) == 0:
+		return ok(check, "%s is this machine", list(here))
+	case d.Front:
+		return skipped(check, "%s is not this machine, but --public-url says that there is a front", list(elsewhere))
+	case len(here) > 0:
+		return failed(check, "take what leads elsewhere out of the zone, or run a relay there", "%s is this machine, and %s is not", list(here), list(elsewhere))
+	}
+	return skipped(check, "%s is none of this machine's (%s): it is behind NAT, or the names lead elsewhere; what answers shows", list(elsewhere), list(own))
+}
+
+// lookup returns the addresses of a host, in order.
+func (d *Doctor) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	found, err := d.Machine.Lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	addrs := make([]netip.Addr, len(found))
+	for i, a := range found {
+		addrs[i] = a.Unmap()
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.Compact(addrs), nil
+}
+
+// notFound reports whether a lookup has shown that there is no such name.
+func notFound(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
+// record is what leads a name to this machine, as far as that is known.
+func (d *Doctor) record() string {
+	if own, err := d.Machine.Addresses(); err == nil {
+		for _, a := range own {
+			if a.Is4() && a.IsGlobalUnicast() && !a.IsPrivate() {
+				return "A " + a.String()
+			}
+		}
+	}
+	return "A and AAAA with the addresses of this machine"
+}
+
+func list(addrs []netip.Addr) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
