@@ -3,6 +3,8 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,6 +79,19 @@ func (r *serving) doctor() (*doctor.Doctor, error) {
 			}
 			return err
 		},
+	}
+	if r.cert != "" {
+		pair, err := tls.LoadX509KeyPair(r.cert, r.key)
+		if err != nil {
+			return nil, cmdline.Unusable("--tls-cert and --tls-key want a certificate and its key in PEM", err)
+		}
+		for _, der := range pair.Certificate {
+			c, err := x509.ParseCertificate(der)
+			if err != nil {
+				return nil, cmdline.Unusable("--tls-cert wants certificates in PEM", err)
+			}
+			d.File = append(d.File, c)
+		}
 	}
 	if !d.Front {
 		d.Redirect, d.Agents = portOf(r.addresses.Redirect), portOf(r.addresses.Agents)

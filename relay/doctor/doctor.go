@@ -50,6 +50,10 @@ type Doctor struct {
 	// Agents that of agents alone, both empty if there is none.
 	Redirect, Agents string
 
+	// File is the chain of certificates of a file that the relay is to show,
+	// its own first; it counts while nothing answers. If nil, there is none.
+	File []*x509.Certificate
+
 	// Data is the relay's data folder, empty if it keeps nothing.
 	Data string
 

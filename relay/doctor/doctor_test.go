@@ -40,6 +40,7 @@ type world struct {
 	date  time.Time
 	serve string            // where the relay listens
 	down  map[string]string // why an address cannot be connected to
+	file  bool              // the certificate is that of a file
 }
 
 func newWorld(t *testing.T) *world {
@@ -128,13 +129,16 @@ func (w *world) run(t *testing.T) []Result {
 	}
 	defer srv.Close()
 	w.serve = srv.Listener.Addr().String()
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if w.Machine.Roots == nil {
 		w.Machine.Roots = x509.NewCertPool()
-		leaf, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
 		w.Machine.Roots.AddCert(leaf)
+	}
+	if w.file {
+		w.File = []*x509.Certificate{leaf}
 	}
 	return w.Doctor.Run(t.Context())
 }
@@ -215,6 +219,11 @@ func TestChecks(t *testing.T) {
 		{"a certificate about to end", func(w *world) { w.leaf.NotBefore, w.leaf.NotAfter = now.Add(-80*day), now.Add(5*day+time.Hour) }, "certificate", Failed, "expires in 5 days", "renew"},
 		{"a young certificate of six days", func(w *world) { w.leaf.NotAfter = now.Add(5*day + time.Hour) }, "certificate", OK, "expires in 5 days", ""},
 		{"a CA of one's own", func(w *world) { w.Machine.Roots = x509.NewCertPool() }, "certificate", Failed, "not trusted here", "--relay-ca"},
+		{"a file before the first start", func(w *world) { w.names["share.example.com"], w.file = "", true }, "certificate", OK, "covers share.example.com and *.share.example.com", ""},
+		{"a bad file before the first start", func(w *world) {
+			w.names["share.example.com"], w.file = "", true
+			w.leaf.DNSNames = w.leaf.DNSNames[:1]
+		}, "certificate", Failed, "does not cover *.share.example.com", "*.share.example.com"},
 		{"plain HTTP", func(w *world) { w.Public.Scheme = "http" }, "certificate", Skipped, "plain HTTP", ""},
 		{"a wrong clock", func(w *world) { w.date = now.Add(-time.Hour) }, "clock", Failed, "differs by 1h0m", "NTP"},
 		{"a free clock", func(w *world) { w.Machine.Synchronous = func() (time.Duration, bool, bool) { return 0, false, true } }, "clock", Skipped, "nothing keeps it right", ""},
