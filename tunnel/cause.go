@@ -49,6 +49,17 @@ const (
 	VisitorIncomplete     // the visitor's upload was cut or malformed
 )
 
+// CauseNamed returns the cause that Share-Error and the logs show as name, the
+// first of those that share it; false if this program knows none.
+func CauseNamed(name []byte) (Cause, bool) {
+	for c := range causes {
+		if causes[c].name == string(name) && c != int(CauseNone) {
+			return Cause(c), true
+		}
+	}
+	return CauseNone, false
+}
+
 // Status is the HTTP status of a failure's answer; 0 if nobody is answered.
 func (c Cause) Status() int { return c.entry().status }
 

@@ -50,6 +50,14 @@ func TestCauses(t *testing.T) {
 		if answered := e.status != 0; answered != (e.proxy != "") || e.phrase == "" || answered && (e.status < 400 || e.status > 599) {
 			t.Errorf("cause %v: %+v", c, e)
 		}
+		if named, ok := CauseNamed([]byte(e.name)); !ok || named > c || named.String() != e.name {
+			t.Errorf("cause %v: its name leads to %v, %v", c, named, ok)
+		}
+	}
+	for _, name := range []string{"", "none", "Internal", "internal2"} {
+		if c, ok := CauseNamed([]byte(name)); ok || c != CauseNone {
+			t.Errorf("%q leads to %v", name, c)
+		}
 	}
 	for _, c := range []Cause{Cause(len(causes)), 0xffff} {
 		if c.Status() != 500 || c.String() != "internal" || c.ProxyError() != "proxy_internal_error" || c.Phrase() == "" {

@@ -78,7 +78,7 @@ func (silent) Println(...any)        {}
 func newLane(s *Session, conn net.Conn) (*lane, error) {
 	l := &lane{session: s, link: newLink(conn), exchanges: make(map[uint32]*Exchange)}
 	l.link.ending, l.link.arrived = l.wake, l.held
-	l.link.guard.single = !s.agent
+	l.link.stalls, l.link.guard.single = &s.stalls, !s.agent
 	start, backlog := yamux.Server, openBacklog
 	if s.agent {
 		start, backlog = yamux.Client, acceptBacklog

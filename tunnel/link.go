@@ -43,6 +43,10 @@ const (
 	// frameTime is how long a frame may keep the connection from others.
 	frameTime = 2 * time.Millisecond
 
+	// stallTime is how long the connection may take a batch for before it has
+	// stalled.
+	stallTime = time.Second
+
 	// muxHeaderLen is the length of the multiplexer's frame header.
 	muxHeaderLen = 12
 )
@@ -75,6 +79,8 @@ type link struct {
 	partial atomic.Int64 // since when a frame is arriving, 0 if none is
 	sending atomic.Int64 // since when the connection takes a batch, 0 if it has
 	chunk   atomic.Int32 // bytes that the connection takes in about frameTime
+
+	stalls *atomic.Uint64 // counts the batches that have stalled; nil if nobody asks
 
 	readBuf *[]byte // what a large read brought beyond what was asked; owned by the reading goroutine
 	unread  []byte  // the part of readBuf not yet handed out
@@ -220,7 +226,11 @@ func (l *link) send(p []byte) {
 		_, err = l.socket.WriteBoth(*batch, p)
 	}
 	l.sending.Store(0)
-	l.adapt(len(*batch)+len(p), time.Since(began))
+	took := time.Since(began)
+	l.adapt(len(*batch)+len(p), took)
+	if took >= stallTime && l.stalls != nil {
+		l.stalls.Add(1)
+	}
 	recycle(batch)
 
 	l.mu.Lock()

@@ -8,11 +8,34 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"share/tunnel/nbio"
 )
+
+// A batch that the connection does not take for a second is a stall.
+func TestLinkStalls(t *testing.T) {
+	for wait, want := range map[time.Duration]uint64{stallTime - 1: 0, stallTime: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &gate{open: make(chan bool)}
+			l := newLink(g)
+			defer l.Close()
+			l.stalls = new(atomic.Uint64)
+			l.Write(muxOpen(1))
+			time.Sleep(wait) // of the bubble
+			g.open <- true
+			if err := l.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if got := l.stalls.Load(); got != want {
+				t.Errorf("%v: got %d stalls, want %d", wait, got, want)
+			}
+		})
+	}
+}
 
 // A gate is a connection whose writes wait until they are let through.
 type gate struct {

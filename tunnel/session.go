@@ -41,6 +41,7 @@ type Session struct {
 	spare    Budget       // what windows have taken
 	rtt      atomic.Int64 // the least time that a PONG took, in nanoseconds; 0 before the first
 	trips    atomic.Int64 // how many were measured
+	stalls   atomic.Uint64
 	draining atomic.Bool
 	quiet    chan struct{} // closed when draining and nothing is live
 	calm     sync.Once
@@ -311,6 +312,10 @@ func (s *Session) Lanes() int {
 	defer s.mu.Unlock()
 	return len(s.lanes)
 }
+
+// Stalls is how often a connection of the session took longer than a second for
+// what it was given to send.
+func (s *Session) Stalls() uint64 { return s.stalls.Load() }
 
 // Refuse makes the session answer new exchanges with Draining, as not
 // processed, while the open ones go on.
