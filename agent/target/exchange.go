@@ -32,11 +32,12 @@ type flight struct {
 	req *tunnel.Request
 	c   *conn
 
-	head    []byte // the request as written first: head and begin of the body
-	upgrade []byte // the protocols asked for, nil if none
-	taken   int64  // bytes of the request's body that were read from x
-	sent    bool   // the request is whole in head, or was seen to be written
-	carried bool   // a second goroutine sends the request's rest
+	head    []byte    // the request as written first: head and begin of the body
+	upgrade []byte    // the protocols asked for, nil if none
+	asked   time.Time // when the request came, if the relay asks how long it takes
+	taken   int64     // bytes of the request's body that were read from x
+	sent    bool      // the request is whole in head, or was seen to be written
+	carried bool      // a second goroutine sends the request's rest
 
 	small  [smallBuffer]byte
 	big    *[]byte // nil unless in use

@@ -68,6 +68,7 @@ type h2Flight struct {
 	body     *h2Body // nil if the request has none
 	cancel   context.CancelCauseFunc
 	interims chan interim
+	asked    time.Time // when the request came, if the relay asks how long it takes
 	status   int
 
 	mu   sync.Mutex
@@ -102,6 +103,9 @@ func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure)
 	r := f.x.Request()
 	if !isRequestLine(r) {
 		return nil, f.t.fail(tunnel.RequestBad, errLines)
+	}
+	if r.Header.Has(timingField) {
+		f.asked = time.Now()
 	}
 	host := string(r.Header.Get("Host"))
 	if host == "" {
@@ -239,10 +243,14 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 }
 
 func (f *h2Flight) sendHead(status int, h http.Header, length int64) error {
+	fields := responseFields(h, status)
+	if status >= 200 {
+		fields = appendTiming(fields, f.asked)
+	}
 	return f.x.SendResponse(&tunnel.Response{
 		Status:        status,
 		Reason:        []byte(http.StatusText(status)),
 		ContentLength: length,
-		Header:        responseFields(h, status),
+		Header:        fields,
 	})
 }

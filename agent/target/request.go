@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"time"
 
 	"share/tunnel"
 	"share/tunnel/http1"
@@ -21,7 +22,7 @@ var errLines = errors.New("the request holds a control character where none may 
 // message made anew. Nothing else is added.
 func (f *flight) compose() *tunnel.Failure {
 	r := f.req
-	f.upgrade = nil
+	f.upgrade, f.asked = nil, time.Time{}
 	if r.Flags&tunnel.RequestUpgrade != 0 && r.ContentLength == 0 {
 		f.upgrade = r.Header.Get("Upgrade")
 	}
@@ -55,7 +56,12 @@ func (f *flight) compose() *tunnel.Failure {
 			b = append(append(append(b, field.Name...), ": "...), f.upgrade...)
 			b = append(b, "\r\n"...)
 			lines++
-		case fieldEnds, fieldShare:
+		case fieldShare:
+			if tunnel.EqualFold(field.Name, timingField) {
+				f.asked = time.Now()
+			}
+			continue
+		case fieldEnds:
 			continue
 		default:
 			b = append(append(b, field.Name...), ": "...)

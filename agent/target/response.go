@@ -118,6 +118,9 @@ func (f *flight) sendHead(flags tunnel.ResponseFlags) error {
 		// RFC 9110 8.6: none may stand here, and some clients wait for the body.
 		f.fields = without(f.fields, "content-length")
 	}
+	if f.resp.Status >= 200 || flags&tunnel.ResponseUpgrade != 0 {
+		f.fields = appendTiming(f.fields, f.asked)
+	}
 	f.out = tunnel.Response{
 		Status:        f.resp.Status,
 		Reason:        f.resp.Reason,
