@@ -197,9 +197,9 @@ func (c *conn) abort() {
 }
 
 // upgrade passes bytes both ways: a FIN for an END, a RST for a failure.
-func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
+func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) (received, passed int64, err error) {
 	if err := checkUpgrade(r, c.http.Upgrade); err != nil {
-		return gone(x, err)
+		return 0, 0, gone(x, err)
 	}
 	c.keep = false
 	c.began, c.close10 = true, true
@@ -210,12 +210,12 @@ func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
 	b = http1.AppendFields(b, r.Header)
 	*out = append(b, "Connection: Upgrade\r\n\r\n"...)
 	if err := c.flush(); err != nil {
-		return gone(x, err)
+		return 0, 0, gone(x, err)
 	}
 	sent := make(chan struct{})
 	go func() { // ended by the visitor, or by reset below
 		defer close(sent)
-		c.stream(x)
+		received = c.stream(x)
 	}()
 	for {
 		if !x.Buffered() {
@@ -226,6 +226,7 @@ func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
 		p, err := x.Data()
 		if err == nil {
 			if err = c.write(p); err == nil {
+				passed += int64(len(p))
 				continue
 			}
 			x.Abort(tunnel.Fail(tunnel.VisitorGone, err))
@@ -234,36 +235,38 @@ func (c *conn) upgrade(x *tunnel.Exchange, r *tunnel.Response) error {
 			if x.Err() == nil {
 				c.brittle(false)
 			}
-			return x.Err()
+			return received, passed, x.Err()
 		}
 		reset(c.raw)
 		<-sent
-		return x.Err()
+		return received, passed, x.Err()
 	}
 }
 
-// stream passes a visitor's bytes on until they end.
-func (c *conn) stream(x *tunnel.Exchange) {
+// stream passes a visitor's bytes on until they end, and returns how many there
+// were.
+func (c *conn) stream(x *tunnel.Exchange) (n int64) {
 	for {
 		for c.r < c.w {
-			n, err := x.Write((*c.buf)[c.r:c.w])
-			c.r += n
+			k, err := x.Write((*c.buf)[c.r:c.w])
+			c.r += k
+			n += int64(k)
 			if err != nil {
-				return
+				return n
 			}
 		}
 		if x.Flush() != nil {
-			return
+			return n
 		}
 		err := c.fill()
 		if err == io.EOF {
 			// An error is the exchange's, which the other direction has.
 			_ = x.End(nil)
-			return
+			return n
 		}
 		if err != nil {
 			x.Abort(tunnel.Fail(tunnel.VisitorGone, err))
-			return
+			return n
 		}
 	}
 }

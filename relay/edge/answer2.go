@@ -108,6 +108,6 @@ func (s *stream) abort() {
 }
 
 // upgrade is never asked for: RequestUpgrade is HTTP/1.1's.
-func (s *stream) upgrade(x *tunnel.Exchange, _ *tunnel.Response) error {
-	return gone(x, violation("a switch of protocols that nobody asked for"))
+func (s *stream) upgrade(x *tunnel.Exchange, _ *tunnel.Response) (received, sent int64, err error) {
+	return 0, 0, gone(x, violation("a switch of protocols that nobody asked for"))
 }

@@ -155,6 +155,7 @@ func (c *conn2) takeRequest(id uint32, s *stream, end bool) error {
 // describe fills in what the tunnel is told of a request.
 func (c *conn2) describe(s *stream, end bool) {
 	r := s.renew()
+	r.version = version2
 	if s.refusal = s.check(end); s.refusal != nil {
 		return
 	}

@@ -48,8 +48,9 @@ type visitor interface {
 	end(trailers tunnel.Header) error
 	// sent reports whether any of the final response is on its way.
 	sent() bool
-	// upgrade passes bytes both ways until both directions have ended.
-	upgrade(x *tunnel.Exchange, r *tunnel.Response) error
+	// upgrade passes bytes both ways until both directions have ended, and
+	// returns how many came and went.
+	upgrade(x *tunnel.Exchange, r *tunnel.Response) (received, sent int64, err error)
 	// answer sends a complete response in place of a head that was queued.
 	answer(r *tunnel.Response, body []byte) error
 	// abort makes the message visibly cut.
@@ -60,10 +61,13 @@ type visitor interface {
 type request struct {
 	tunnel.Request
 	place   Place
-	covered bool      // the connection serves the host
-	accept  []byte    // for a failure's answer
-	url     string    // likewise
-	start   time.Time // of begin
+	covered bool          // the connection serves the host
+	version version       // of HTTP
+	accept  []byte        // for a failure's answer
+	url     string        // likewise
+	start   time.Time     // of begin
+	passed  time.Duration // from start until the link had it; 0 unless Config.Timing
+	head    time.Duration // from start to the answer's head; 0 if that is none of the agent's
 	upload  upload
 }
 
@@ -97,6 +101,7 @@ func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
 		if !f.NotProcessed || try == maxTries || v.sent() || !up.rewind() {
 			return e.fail(v, r, out)
 		}
+		e.Meter.Retry()
 	}
 }
 
@@ -146,6 +151,9 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 		return out
 	}
 	defer up.stop(x)
+	if e.Timing {
+		r.passed = time.Since(r.start)
+	}
 	v.watch(x)
 	defer v.unwatch()
 	resp, err := final(v, x)
@@ -153,10 +161,14 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 		out.failure = tunnel.AsFailure(err)
 		return out
 	}
+	r.arrived()
 	out.status = resp.Status
 	if resp.Flags&tunnel.ResponseAgent != 0 {
 		out.cause = string(resp.Header.Get("share-error"))
 		out.probe = resp.Header.Has(probeField)
+	}
+	if e.Timing {
+		r.tell(resp)
 	}
 	if resp.Flags&tunnel.ResponseUpgrade != 0 {
 		if r.Flags&tunnel.RequestUpgrade == 0 {
@@ -164,9 +176,8 @@ func (e *Edge) attempt(v visitor, x *tunnel.Exchange, r *request, up *upload) (o
 			return out
 		}
 		v.unwatch()
-		if err := v.upgrade(x, resp); err != nil {
-			out.failure = tunnel.AsFailure(err)
-		}
+		r.upload.came, out.bytes, err = v.upgrade(x, resp)
+		out.failure = tunnel.AsFailure(err)
 		return out
 	}
 	if r.Flags&tunnel.RequestUpgrade != 0 {
@@ -261,6 +272,7 @@ type upload struct {
 	r     *request
 	held  []byte
 	whole bool          // all that was read is held
+	came  int64         // bytes that were read
 	ended bool          // the body was read to its end
 	begun bool          // body was called
 	done  chan struct{} // closed when the goroutine has ended; nil if there is none
@@ -321,6 +333,7 @@ func (u *upload) copy(x *tunnel.Exchange) error {
 			x.Abort(f)
 			return f
 		}
+		u.came += int64(len(p))
 		if u.whole && len(u.held)+len(p) <= holdBytes {
 			u.held = append(u.held, p...)
 		} else {

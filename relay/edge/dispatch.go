@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +29,9 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 		via = r.place.Tunnel.Via2
 	}
 	r.Header = append(r.Header, via)
+	if e.Timing {
+		r.Header = append(r.Header, timingAsk())
+	}
 	return e.carry(ctx, v, r)
 }
 
@@ -71,46 +73,4 @@ func (e *Edge) own(v visitor, r *request, resp *tunnel.Response, text []byte) ou
 		v.abort()
 	}
 	return outcome{status: resp.Status, bytes: int64(len(text))}
-}
-
-// lineLevel is the level of a request's line.
-const lineLevel = slog.LevelInfo
-
-// begin is when a request begins that has just been read; zero if it gets no
-// line.
-func (e *Edge) begin() time.Time {
-	if e.Logger == nil || !e.Logger.Enabled(context.Background(), lineLevel) {
-		return time.Time{}
-	}
-	return time.Now()
-}
-
-// log writes a request's line. Probes leave no trace: nobody asked for them.
-func (e *Edge) log(r *request, p *peer, out outcome) {
-	if out.probe || r.start.IsZero() {
-		return
-	}
-	name, cause, by, detail := "", out.cause, "", ""
-	if r.place.Tunnel != nil {
-		name = r.place.Tunnel.Name
-	}
-	if cause != "" {
-		by = tunnel.Agent.String()
-	}
-	if f := out.failure; f != nil {
-		cause, by, detail = f.Cause.String(), f.By.String(), f.Detail
-	}
-	e.Logger.LogAttrs(context.Background(), lineLevel, "request",
-		slog.String("id", string(r.ID)),
-		slog.String("name", name),
-		slog.String("method", string(r.Method)),
-		slog.String("target", string(r.Target)),
-		slog.Int("status", out.status),
-		slog.String("cause", cause),
-		slog.String("by", by),
-		slog.String("detail", detail),
-		slog.Int64("bytes", out.bytes),
-		slog.String("client", p.addr),
-		slog.Float64("ms", float64(time.Since(r.start).Microseconds())/1000),
-	)
 }

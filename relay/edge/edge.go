@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"share/relay/access"
+	"share/relay/meter"
 	"share/relay/route"
 	"share/tunnel"
 )
@@ -59,6 +61,16 @@ type Config struct {
 
 	// Logger takes a line for each request. If nil, nothing is logged.
 	Logger *slog.Logger
+
+	// Meter counts exchanges. If nil, nothing does.
+	Meter *meter.Meter
+
+	// Access takes a record of each exchange. If nil, none is made.
+	Access *access.Log
+
+	// Timing adds a Server-Timing field to the answers that agents send, which
+	// says how long relay, link and target took.
+	Timing bool
 }
 
 func (c *Config) headTimeout() time.Duration { return cmp.Or(c.HeadTimeout, 10*time.Second) }

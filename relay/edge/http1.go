@@ -39,7 +39,7 @@ func (c *conn) respond(head []byte) bool {
 	}
 	c.describe(r)
 	out := c.edge.dispatch(c.ctx, c, r, c.http.Name)
-	c.edge.log(r, &c.peer, out)
+	c.edge.settle(r, &c.peer, out)
 	if !c.keep {
 		// A visitor who did not ask for the end may send more.
 		if !c.over && !(c.http.Close && c.wholeBody.Load()) {
@@ -82,6 +82,9 @@ func (c *conn) describe(r *request) {
 	h := &c.http
 	r.Method, r.Target, r.Authority = h.Method, h.Target, h.Host
 	r.Client = c.client
+	if r.version = version11; h.Minor == 0 {
+		r.version = version10
+	}
 	r.ContentLength = h.ContentLength
 	if c.peer.https {
 		r.Flags |= tunnel.RequestHTTPS
@@ -132,7 +135,7 @@ func (c *conn) refuse(err error) {
 	r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: c.edge.begin()}
 	c.renew()
 	out := c.edge.refuse(c, r, f)
-	c.edge.log(r, &c.peer, out)
+	c.edge.settle(r, &c.peer, out)
 	if !c.over {
 		c.linger()
 	}

@@ -142,7 +142,7 @@ func (s *stream) serve() {
 	} else {
 		out = c.edge.dispatch(c.ctx, s, r, s.name)
 	}
-	c.edge.log(r, &c.peer, out)
+	c.edge.settle(r, &c.peer, out)
 	c.close(s)
 }
 

@@ -89,6 +89,17 @@ func (p *peer) origin(h tunnel.Header) (ip []byte) {
 	return ip
 }
 
+// visitor is where a request with the fields h came from: the peer, or whom it
+// names if it is a trusted proxy.
+func (p *peer) visitor(h tunnel.Header) string {
+	if p.trusted {
+		if ip := p.origin(h); ip != nil {
+			return string(ip)
+		}
+	}
+	return p.ip
+}
+
 // nodeAddr reads an address, which may have a port.
 func nodeAddr(s string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(s)
