@@ -109,7 +109,7 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	}
 	token, err := r.cfg.Accounts.Authenticate(ctx, hello.Token)
 	switch {
-	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired):
+	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired), errors.Is(err, account.ErrRole):
 		err = &tunnel.RejectError{Code: tunnel.RejectToken, Message: err.Error()}
 	case err != nil:
 		err = r.notLookedUp(err)

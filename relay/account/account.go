@@ -42,6 +42,9 @@ var (
 	// ErrExpired is a token whose time is over.
 	ErrExpired = errors.New("the token has expired")
 
+	// ErrRole is a token that is good for something else.
+	ErrRole = errors.New("the token has another role, and is not for this")
+
 	// ErrUnknown is a token, a trust or a name that there is not.
 	ErrUnknown = errors.New("not found")
 )

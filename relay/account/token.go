@@ -29,12 +29,22 @@ const (
 	firstAccount = "default"
 )
 
-// A Token lets agents in for an account. Its secret is shown once, when it is
-// made.
+// A Role is what a token is good for.
+type Role string
+
+const (
+	RoleAgent   Role = ""        // it lets agents in
+	RoleAdmin   Role = "admin"   // it lets operators do all, from elsewhere too
+	RoleMetrics Role = "metrics" // it lets what watches the relay read its metrics
+)
+
+// A Token lets agents in for an account, or operators as its Role says. Its
+// secret is shown once, when it is made.
 type Token struct {
 	ID      string    `json:"id"`
 	Account string    `json:"account"`
 	Created time.Time `json:"created"`
+	Role    Role      `json:"role,omitempty"`
 
 	// Names are the patterns of the names that it may bind, all if there is
 	// none.
@@ -81,15 +91,19 @@ func (t *Token) check(now time.Time) error {
 		}
 	}
 	switch {
+	case t.Role != RoleAgent && t.Role != RoleAdmin && t.Role != RoleMetrics:
+		return invalid("a token's role is admin or metrics, or none for agents")
 	case t.expired(now):
 		return invalid("the token would have expired already")
 	case t.MaxTunnels < 0:
 		return invalid("the number of tunnels is negative")
+	case t.Role != RoleAgent && (len(t.Names) > 0 || t.MaxTunnels > 0):
+		return invalid("a token of the role %s opens no tunnels, and has no names", t.Role)
 	}
 	return nil
 }
 
-// Create makes a token of t's Account, Names, Expires and MaxTunnels, and
+// Create makes a token of t's Account, Role, Names, Expires and MaxTunnels, and
 // returns it with its secret. An account has two at most that are live: else
 // the error is a *ConflictError. An *InvalidError says what is wrong with t.
 func (a *Accounts) Create(ctx context.Context, t Token) (secret string, _ Token, err error) {
@@ -203,9 +217,27 @@ func isID(s string) bool {
 	return len(s) == 2*idBytes && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Authenticate returns the token of a secret: ErrToken, ErrMistyped or
-// ErrExpired if it lets nobody in.
+// Authenticate returns the token of an agent's secret: ErrToken, ErrMistyped,
+// ErrExpired or ErrRole if it lets none in.
 func (a *Accounts) Authenticate(ctx context.Context, secret string) (Token, error) {
+	t, err := a.find(ctx, secret)
+	if err == nil && t.Role != RoleAgent {
+		return Token{}, ErrRole
+	}
+	return t, err
+}
+
+// AuthenticateOperator is Authenticate for a token that is no agent's.
+func (a *Accounts) AuthenticateOperator(ctx context.Context, secret string) (Token, error) {
+	t, err := a.find(ctx, secret)
+	if err == nil && t.Role == RoleAgent {
+		return Token{}, ErrRole
+	}
+	return t, err
+}
+
+// find returns the token of a secret, whatever it is good for.
+func (a *Accounts) find(ctx context.Context, secret string) (Token, error) {
 	if !wellFormed(secret) {
 		if strings.HasPrefix(secret, secretPrefix) {
 			return Token{}, ErrMistyped

@@ -95,6 +95,27 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
+// A token is good for its role and for nothing else.
+func TestRole(t *testing.T) {
+	a := open(t)
+	for _, role := range []Role{RoleAgent, RoleAdmin, RoleMetrics} {
+		secret, made := create(t, a, Token{Account: "of" + string(role), Role: role})
+		agent, operator := error(nil), ErrRole
+		if role != RoleAgent {
+			agent, operator = ErrRole, nil
+		}
+		if got, err := a.Authenticate(t.Context(), secret); !errors.Is(err, agent) || err == nil && got.ID != made.ID {
+			t.Errorf("role %q as an agent: %+v, %v", role, got, err)
+		}
+		if got, err := a.AuthenticateOperator(t.Context(), secret); !errors.Is(err, operator) || err == nil && (got.ID != made.ID || got.Role != role) {
+			t.Errorf("role %q as an operator: %+v, %v", role, got, err)
+		}
+	}
+	if _, err := a.AuthenticateOperator(t.Context(), newSecret()); !errors.Is(err, ErrToken) {
+		t.Errorf("a token that there is not: %v", err)
+	}
+}
+
 // Two tokens of an account live at a time, so that one can follow the other.
 func TestRotation(t *testing.T) {
 	a := open(t)
@@ -161,6 +182,9 @@ func TestBadToken(t *testing.T) {
 		"too many patterns": {Account: "a", Names: slices.Repeat([]string{"x"}, maxPatterns+1)},
 		"expired":           {Account: "a", Expires: past},
 		"negative":          {Account: "a", MaxTunnels: -1},
+		"an unknown role":   {Account: "a", Role: "root"},
+		"a role with names": {Account: "a", Role: RoleAdmin, Names: []string{"x"}},
+		"and with tunnels":  {Account: "a", Role: RoleMetrics, MaxTunnels: 1},
 	} {
 		var refused *InvalidError
 		if _, _, err := a.Create(t.Context(), bad); !errors.As(err, &refused) {

@@ -41,7 +41,8 @@ type Registry struct {
 	Accounts *account.Accounts
 
 	askTimeout time.Duration
-	saving     sync.Mutex // held while Save writes
+	returns    atomic.Uint64 // see Returns
+	saving     sync.Mutex    // held while Save writes
 
 	mu      sync.RWMutex
 	names   map[string]*Tunnel  // guarded by mu
@@ -223,6 +224,9 @@ func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *
 			g.mu.Unlock()
 			return nil, old, nil
 		}
+		if old == nil || old.Session != next.Session {
+			g.returns.Add(1)
+		}
 		// What is written down of when it was left may soon be too long ago.
 		t.kept = t.kept && (old != nil || time.Since(t.left) < holdFor/2)
 	} else {
@@ -288,6 +292,22 @@ func (g *Registry) drop(t *Tunnel) {
 	if g.counts[t.account]--; g.counts[t.account] == 0 {
 		delete(g.counts, t.account)
 	}
+}
+
+// Returns is how often a name was bound that its account had before: mostly by
+// an agent that has come back.
+func (g *Registry) Returns() uint64 { return g.returns.Load() }
+
+// Bound is how many names agents hold.
+func (g *Registry) Bound() (n int) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, t := range g.names {
+		if t.binding.Load() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Unbind ends the hold of a session, if it still has it. The name stays its

@@ -79,6 +79,12 @@ func TestBind(t *testing.T) {
 			} else if b.Session != holder {
 				t.Error("the name leads to the wrong session")
 			}
+			if got := g.Returns(); got == 1 != (tt.code == "") {
+				t.Errorf("%d agents have come back", got)
+			}
+			if got := g.Bound(); got == 0 != (tt.left && tt.code != "") {
+				t.Errorf("%d names are bound", got)
+			}
 			if got := evicted.take(); tt.evicted != slices.Contains(got, "one") || slices.Contains(got, "two") {
 				t.Errorf("evicted: %v", got)
 			}
