@@ -1,5 +1,7 @@
 // Package admin is how operators look after a running relay: an API of JSON
-// over HTTP, at a socket that only they can open, and its client.
+// over HTTP, at a socket that only they can open, and its client. The same API
+// is served to operators from elsewhere who have a token, and with it what is
+// read by programs that watch the relay.
 //
 //	POST   /v1/tokens         NewToken; answers with MadeToken
 //	GET    /v1/tokens         [Token]
@@ -13,16 +15,14 @@
 //	DELETE /v1/tunnels/NAME   ends the session that holds it
 //	GET    /v1/backup         all that the relay keeps, in lines of JSON
 //
-// Bodies of requests have 64 KiB at most. A refusal is an application/problem+json (RFC
-// 9457) whose detail says why: 400 for what can never be, 404 for what there is
-// not, 409 for what cannot be as things are.
+// Bodies of requests have 64 KiB at most. A refusal is an
+// application/problem+json (RFC 9457) whose detail says why: 400 for what can
+// never be, 404 for what there is not, 409 for what cannot be as things are.
+// openapi.json says all that in full.
 package admin
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/meter"
 	"share/relay/route"
 )
 
@@ -50,45 +51,58 @@ const (
 type Relay struct {
 	Accounts *account.Accounts
 	Names    *route.Registry
+
+	// Meter is what the relay counts with, State what it does now. Only
+	// ServeRemote asks them.
+	Meter *meter.Meter
+	State func() State
+
+	// Version is the program's version.
+	Version string
+
+	// Note is told what operators from elsewhere do, and who is not let in.
+	// If nil, nobody is.
+	Note func(Event)
 }
 
-// NewToken asks for a token. Its fields are those of account.Token.
-type NewToken struct {
-	Account    string   `json:"account"`
-	Names      []string `json:"names,omitempty"`
-	Seconds    int64    `json:"expires_in_seconds,omitempty"` // if zero, it never expires
-	MaxTunnels int      `json:"max_tunnels,omitempty"`
+// State is what a relay does at a moment.
+type State struct {
+	Sessions int  // of agents
+	Lanes    int  // of all sessions
+	Open     int  // exchanges under way
+	Draining bool // nothing new is taken
+
+	// Stalls is how often a link took longer than a second for what it was
+	// given, since the relay's start.
+	Stalls uint64
+
+	// Expiry is when the first of the certificates ends that visitors are
+	// shown. Zero if there is none.
+	Expiry time.Time
+
+	// MemoryBudget is how many bytes the relay may take before it refuses new
+	// exchanges. Zero if there is no such bound.
+	MemoryBudget int64
+
+	// AccessDropped is how many lines the access log has lost.
+	AccessDropped uint64
 }
 
-// MadeToken is a new token. Its secret is shown this once.
-type MadeToken struct {
-	account.Token
-	Secret string `json:"secret"`
-}
-
-// Reservation says whom a name is kept for.
-type Reservation struct {
-	Account string `json:"account"`
-}
-
-// Released says what became of a name. While an agent holds it, and for a day
-// after, it is still its account's.
-type Released struct {
-	Held bool `json:"held"`
-}
-
-// problem is how a refusal looks.
-type problem struct {
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-}
-
-// Serve answers at ln, which it closes, until ctx ends, and returns after all
-// that it started has ended: nil, or why ln failed.
+// Serve answers the API at ln, which it closes, until ctx ends, and returns
+// after all that it started has ended: nil, or why ln failed. Who can connect
+// may do all.
 func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
+	mux := http.NewServeMux()
+	for _, e := range r.api() {
+		mux.HandleFunc(e.pattern, e.serve)
+	}
+	return serve(ctx, ln, mux, callTimeout)
+}
+
+// serve is Serve for any handler. An answer takes no longer than writeTimeout,
+// if it is not zero.
+func serve(ctx context.Context, ln net.Listener, handler http.Handler, writeTimeout time.Duration) error {
 	var under sync.RWMutex // held by each command that is carried out
-	handler := r.handler()
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if !under.TryRLock() {
@@ -100,7 +114,7 @@ func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
 		}),
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       callTimeout,
-		WriteTimeout:      callTimeout,
+		WriteTimeout:      writeTimeout,
 		MaxHeaderBytes:    maxBody,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
@@ -129,98 +143,3 @@ func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
 // lastCall is how long commands under way may take to be answered once ctx has
 // ended.
 const lastCall = time.Second
-
-func (r *Relay) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/tokens", r.createToken)
-	mux.HandleFunc("GET /v1/tokens", func(w http.ResponseWriter, req *http.Request) {
-		reply(w)(r.Accounts.Tokens(req.Context()))
-	})
-	mux.HandleFunc("DELETE /v1/tokens/{id}", func(w http.ResponseWriter, req *http.Request) {
-		reply(w)(r.Accounts.Revoke(req.Context(), req.PathValue("id")))
-	})
-	mux.HandleFunc("GET /v1/names", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w)(r.Names.List(), nil)
-	})
-	mux.HandleFunc("PUT /v1/names/{name}", func(w http.ResponseWriter, req *http.Request) {
-		var wish Reservation
-		err := read(w, req, &wish)
-		if err == nil {
-			err = r.Names.Reserve(req.Context(), req.PathValue("name"), wish.Account)
-		}
-		reply(w)(wish, err)
-	})
-	mux.HandleFunc("DELETE /v1/names/{name}", func(w http.ResponseWriter, req *http.Request) {
-		held, err := r.Names.Release(req.Context(), req.PathValue("name"))
-		reply(w)(Released{held}, err)
-	})
-	mux.HandleFunc("DELETE /v1/tunnels/{name}", func(w http.ResponseWriter, req *http.Request) {
-		reply(w)(struct{}{}, r.Names.Kick(req.PathValue("name")))
-	})
-	mux.HandleFunc("GET /v1/backup", r.backup)
-	r.handleTrusts(mux)
-	return mux
-}
-
-func (r *Relay) createToken(w http.ResponseWriter, req *http.Request) {
-	var wish NewToken
-	if err := read(w, req, &wish); err != nil {
-		reply(w)(nil, err)
-		return
-	}
-	t := account.Token{Account: wish.Account, Names: wish.Names, MaxTunnels: wish.MaxTunnels}
-	switch {
-	case wish.Seconds < 0 || wish.Seconds > maxSeconds:
-		reply(w)(nil, &account.InvalidError{Reason: fmt.Sprintf("a token lasts for %d seconds at most", maxSeconds)})
-		return
-	case wish.Seconds > 0:
-		t.Expires = time.Now().UTC().Add(time.Duration(wish.Seconds) * time.Second).Truncate(time.Second)
-	}
-	secret, t, err := r.Accounts.Create(req.Context(), t)
-	reply(w)(MadeToken{t, secret}, err)
-}
-
-// maxSeconds is how long a token lasts that expires at all: 100 years.
-const maxSeconds int64 = 100 * 365 * 24 * 60 * 60
-
-// read takes a request's body.
-func read(w http.ResponseWriter, req *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return &account.InvalidError{Reason: "the request's body: " + err.Error()}
-	}
-	if d.Decode(new(struct{})) != io.EOF {
-		return &account.InvalidError{Reason: "the request's body: more than one value"}
-	}
-	return nil
-}
-
-// reply returns what answers with a value or, if there is one, an error.
-func reply(w http.ResponseWriter) func(any, error) {
-	return func(v any, err error) {
-		status, kind := http.StatusOK, "application/json"
-		if err != nil {
-			status, kind = statusOf(err), "application/problem+json"
-			v = problem{status, http.StatusText(status), err.Error()}
-		}
-		w.Header().Set("Content-Type", kind)
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(status)
-		// An error is the client's loss.
-		_ = json.NewEncoder(w).Encode(v)
-	}
-}
-
-func statusOf(err error) int {
-	if _, ok := errors.AsType[*account.InvalidError](err); ok {
-		return http.StatusBadRequest
-	}
-	if _, ok := errors.AsType[*account.ConflictError](err); ok {
-		return http.StatusConflict
-	}
-	if errors.Is(err, account.ErrUnknown) {
-		return http.StatusNotFound
-	}
-	return http.StatusInternalServerError
-}

@@ -11,14 +11,15 @@ import (
 	"go.uber.org/goleak"
 
 	"share/relay/account"
+	"share/relay/meter"
 	"share/relay/route"
 	"share/relay/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// handler is that of a relay with an empty store.
-func handler(t testing.TB) http.Handler {
+// newRelay is a relay with an empty store.
+func newRelay(t testing.TB) *Relay {
 	t.Helper()
 	s, err := store.OpenBolt(filepath.Join(t.TempDir(), "db"))
 	if err != nil {
@@ -29,9 +30,19 @@ func handler(t testing.TB) http.Handler {
 			t.Error(err)
 		}
 	})
-	r := &Relay{Accounts: account.New(s), Names: route.NewRegistry()}
+	r := &Relay{Accounts: account.New(s), Names: route.NewRegistry(), Meter: new(meter.Meter), State: func() State { return State{} }, Version: "test"}
 	r.Names.Accounts = r.Accounts
-	return r.handler()
+	return r
+}
+
+// handler is what a relay with an empty store serves at its socket.
+func handler(t testing.TB) http.Handler {
+	t.Helper()
+	mux := http.NewServeMux()
+	for _, e := range newRelay(t).api() {
+		mux.HandleFunc(e.pattern, e.serve)
+	}
+	return mux
 }
 
 func ask(h http.Handler, method, path, body string) *httptest.ResponseRecorder {
@@ -58,6 +69,9 @@ func TestBadCalls(t *testing.T) {
 		{"POST", "/v1/tokens", `{"account":"ci","expires_in_seconds":9223372036854775807}`, 400, "seconds at most"},
 		{"POST", "/v1/tokens", `{"account":"ci","expires_in_seconds":1e99}`, 400, "request's body"},
 		{"POST", "/v1/tokens", `{"account":"ci","max_tunnels":-1}`, 400, "negative"},
+		{"POST", "/v1/tokens", `{"account":"ci","role":"root"}`, 400, "role is admin or metrics"},
+		{"POST", "/v1/tokens", `{"account":"ci","role":"admin","names":["x"]}`, 400, "opens no tunnels"},
+		{"POST", "/v1/tokens", `{"account":"ci","role":"metrics","max_tunnels":1}`, 400, "opens no tunnels"},
 		{"DELETE", "/v1/tokens/x", ``, 404, "not found"},
 		{"POST", "/v1/trusts", `{"kind":"gitea"}`, 400, "github, gitlab or oidc"},
 		{"POST", "/v1/trusts", `{"kind":"github","subject":"repo:acme/*"}`, 400, "for one repository"},
@@ -79,7 +93,7 @@ func TestBadCalls(t *testing.T) {
 	if w := ask(h, "GET", "/v1/tokens", ""); w.Code != 200 || strings.TrimSpace(w.Body.String()) != "[]" {
 		t.Errorf("tokens: %d %s", w.Code, w.Body)
 	}
-	for path, status := range map[string]int{"/": 404, "/v1/": 404, "/v1/tunnels": 404} {
+	for path, status := range map[string]int{"/": 404, "/v1/": 404, "/v1/tunnels": 404, "/metrics": 404, "/debug/pprof/heap": 404} {
 		if w := ask(h, "GET", path, ""); w.Code != status {
 			t.Errorf("GET %s: %d", path, w.Code)
 		}
@@ -100,6 +114,7 @@ func TestTables(t *testing.T) {
 		{ID: "0123456789abcdef", Account: "ci", Names: []string{"pr-*", "web"}, Created: now, Expires: now.Add(time.Hour), MaxTunnels: 3},
 		{ID: "fedcba9876543210", Account: "default", Created: now},
 		{ID: "00000000000000ff", Account: "old", Created: now.Add(-48 * time.Hour), Expires: now},
+		{ID: "0000000000000fff", Account: "ops", Role: account.RoleAdmin, Created: now},
 	}, now))
 	write(WriteTrusts(&b, []account.Trust{
 		{ID: "0123456789abcdef", Account: "ci", Kind: account.KindGitHub, Issuer: "https://a.example.com", Subject: "repo:acme/web", Names: []string{"pr-*"}, Created: now,
@@ -122,6 +137,7 @@ func TestTables(t *testing.T) {
 0123456789abcdef  ci       pr-*,web  3        2030-01-02 03:04  2030-01-02 04:04
 fedcba9876543210  default  *         any      2030-01-02 03:04  never
 00000000000000ff  old      *         any      2029-12-31 03:04  2030-01-02 03:04 (expired)
+0000000000000fff  ops      (admin)   none     2030-01-02 03:04  never
 
 ID                LABEL  ISSUER                 SUBJECT           NAMES  TUNNELS  PINNED TO
 0123456789abcdef  ci     https://a.example.com  repo:acme/web     pr-*   any      repository_id=7,repository_owner_id=1

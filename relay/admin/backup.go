@@ -18,7 +18,7 @@ func (r *Relay) backup(w http.ResponseWriter, req *http.Request) {
 		err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(backupTimeout))
 	}
 	if err != nil {
-		reply(w)(nil, err)
+		reply(w, nil, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
@@ -29,7 +29,7 @@ func (r *Relay) backup(w http.ResponseWriter, req *http.Request) {
 	case body.yes:
 		panic(http.ErrAbortHandler) // which only package http meets: no end is sent
 	default:
-		reply(w)(nil, err)
+		reply(w, nil, err)
 	}
 }
 
@@ -49,7 +49,7 @@ func (b *begun) Write(p []byte) (int, error) {
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	patient := c.http
 	patient.Timeout = backupTimeout
-	resp, err := send(ctx, &patient, "GET", "/v1/backup", nil)
+	resp, err := c.send(ctx, &patient, "GET", "/v1/backup", nil)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 
 	"share/relay/account"
@@ -37,16 +40,23 @@ func (e *RefusedError) Invalid() bool { return e.Status == http.StatusBadRequest
 // Broken reports whether it is the relay that has failed.
 func (e *RefusedError) Broken() bool { return e.Status >= http.StatusInternalServerError }
 
+// Unknown reports whether the token does not let the operator do that.
+func (e *RefusedError) Unknown() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+}
+
 // A Client gives a relay its operator's commands. Their errors are a
 // *RefusedError, or have ErrNoRelay in their chain if nobody listens.
-type Client struct{ http http.Client }
+type Client struct {
+	http  http.Client
+	base  string // of URLs
+	token string // shown to a relay elsewhere; empty for one here
+}
 
 // NewClient returns a client of the relay that listens at a socket.
 func NewClient(socket string) *Client {
 	var d net.Dialer
-	c := &Client{}
-	c.http.Timeout = callTimeout
-	c.http.Transport = &http.Transport{
+	return newClient("http://relay", "", &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := d.DialContext(ctx, "unix", socket)
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
@@ -54,8 +64,25 @@ func NewClient(socket string) *Client {
 			}
 			return conn, err
 		},
-		DisableKeepAlives: true,
-	}
+	})
+}
+
+// NewRemoteClient returns a client of the relay whose operators come to u from
+// elsewhere. It shows token, and trusts what roots have signed; the system's, if
+// nil.
+func NewRemoteClient(u *url.URL, token string, roots *x509.CertPool) *Client {
+	return newClient(strings.TrimSuffix(u.String(), "/"), token, &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+	})
+}
+
+func newClient(base, token string, transport *http.Transport) *Client {
+	transport.DisableKeepAlives = true
+	c := &Client{base: base, token: token}
+	c.http.Timeout, c.http.Transport = callTimeout, transport
+	// A token is for the one who was named.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
 }
 
@@ -109,7 +136,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = bytes.NewReader(b)
 	}
-	resp, err := send(ctx, &c.http, method, path, body)
+	resp, err := c.send(ctx, &c.http, method, path, body)
 	if err != nil {
 		return err
 	}
@@ -123,14 +150,17 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// send sends a request and returns the relay's answer, whose body the caller
-// closes, or its refusal.
-func send(ctx context.Context, c *http.Client, method, path string, body io.Reader) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://relay"+path, body)
+// send sends a request, by way of h, and returns the relay's answer, whose body
+// the caller closes, or its refusal.
+func (c *Client) send(ctx context.Context, h *http.Client, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	resp, err := c.Do(req)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := h.Do(req)
 	if err != nil {
 		if uerr, ok := errors.AsType[*url.Error](err); ok {
 			err = uerr.Err

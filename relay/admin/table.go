@@ -31,6 +31,9 @@ func WriteTokens(w io.Writer, tokens []account.Token, now time.Time) error {
 
 // limits says what a token is good for.
 func limits(t *account.Token) (names, tunnels string) {
+	if t.Role != account.RoleAgent {
+		return "(" + string(t.Role) + ")", "none"
+	}
 	names, tunnels = "*", "any"
 	if len(t.Names) > 0 {
 		names = strings.Join(t.Names, ",")

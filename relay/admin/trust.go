@@ -20,25 +20,22 @@ type NewTrust struct {
 	Pins       map[string]string `json:"pins,omitempty"`
 }
 
-// handleTrusts adds what looks after trusts.
-func (r *Relay) handleTrusts(mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/trusts", func(w http.ResponseWriter, req *http.Request) {
-		var wish NewTrust
-		if err := read(w, req, &wish); err != nil {
-			reply(w)(nil, err)
-			return
-		}
-		reply(w)(r.Accounts.AddTrust(req.Context(), account.Trust{
-			Kind: wish.Kind, Issuer: wish.Issuer, Subject: wish.Subject, Account: wish.Account,
-			Names: wish.Names, MaxTunnels: wish.MaxTunnels, Pins: wish.Pins,
-		}))
-	})
-	mux.HandleFunc("GET /v1/trusts", func(w http.ResponseWriter, req *http.Request) {
-		reply(w)(r.Accounts.Trusts(req.Context()))
-	})
-	mux.HandleFunc("DELETE /v1/trusts/{id}", func(w http.ResponseWriter, req *http.Request) {
-		reply(w)(r.Accounts.RemoveTrust(req.Context(), req.PathValue("id")))
-	})
+// trusts is what looks after trusts.
+func (r *Relay) trusts() []endpoint {
+	return []endpoint{
+		takes("POST /v1/trusts", func(req *http.Request, wish NewTrust) (account.Trust, error) {
+			return r.Accounts.AddTrust(req.Context(), account.Trust{
+				Kind: wish.Kind, Issuer: wish.Issuer, Subject: wish.Subject, Account: wish.Account,
+				Names: wish.Names, MaxTunnels: wish.MaxTunnels, Pins: wish.Pins,
+			})
+		}),
+		answers("GET /v1/trusts", func(req *http.Request) ([]account.Trust, error) {
+			return r.Accounts.Trusts(req.Context())
+		}),
+		answers("DELETE /v1/trusts/{id}", func(req *http.Request) (account.Trust, error) {
+			return r.Accounts.RemoveTrust(req.Context(), req.PathValue("id"))
+		}),
+	}
 }
 
 // AddTrust makes a trust.
