@@ -203,7 +203,7 @@ func (s *sharing) load() (err error) {
 		}
 	}
 	if s.relayCA != "" {
-		if cfg.RelayCA, err = agent.LoadRoots(s.relayCA); err != nil {
+		if cfg.RelayCA, err = cmdline.LoadRoots(s.relayCA); err != nil {
 			return err
 		}
 	}
@@ -280,8 +280,10 @@ func relayCommand() *cli.Command {
 		Version:     version,
 		StateDir:    stateDir(),
 		Token:       envToken,
+		AdminToken:  os.Getenv("SHARE_ADMIN_TOKEN"),
 		UntilSignal: untilSignal,
 		Log:         os.Stderr,
+		Stdout:      os.Stdout,
 	})
 }
 

@@ -213,7 +213,7 @@ func find(ts *testscript.TestScript, name string) *process {
 // environ gives the environment for a process: testscript does not tell it all.
 func environ(ts *testscript.TestScript) (env []string) {
 	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
-		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
+		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
 		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY"}
 	for _, name := range names {
 		if v := ts.Getenv(name); v != "" {

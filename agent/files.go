@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"crypto/x509"
 	"fmt"
 	"os"
 	"strings"
@@ -23,19 +22,4 @@ func LoadToken(file string) (string, error) {
 		return "", cmdline.Unusable(hint, fmt.Errorf("%s has no token, or more than one", file))
 	}
 	return words[len(words)-1], nil
-}
-
-// LoadRoots reads certificates in PEM that others are trusted by. The error is
-// an *cmdline.Error.
-func LoadRoots(file string) (*x509.CertPool, error) {
-	const hint = "name a file with certificates in PEM"
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, cmdline.Unusable(hint, err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, cmdline.Unusable(hint, fmt.Errorf("%s has no certificate", file))
-	}
-	return pool, nil
 }

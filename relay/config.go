@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"share/relay/access"
 	"share/relay/account"
 )
 
@@ -36,6 +38,12 @@ type Config struct {
 	// all. Serve closes it. If nil, there are none.
 	Admin net.Listener
 
+	// Remote is where they come in from elsewhere, each with a token of
+	// Accounts that has a role, and where the relay's metrics are. It speaks TLS
+	// if others than this machine reach it. Serve closes it. If nil, they do not
+	// come, and nothing is counted.
+	Remote net.Listener
+
 	// Issuers reaches the issuers of identity tokens that Accounts trusts.
 	// If nil, https and the proxy that the environment names.
 	Issuers http.RoundTripper
@@ -60,6 +68,13 @@ type Config struct {
 	// Version is the program's version, for logs. If empty, "devel".
 	Version string
 
+	// Access takes a record of each exchange. If nil, none is made.
+	Access *access.Log
+
+	// ServerTiming adds a Server-Timing field to answers: how long relay, link
+	// and target took.
+	ServerTiming bool
+
 	// Logger takes a line for each request and for what agents do.
 	// If nil, nothing is logged.
 	Logger *slog.Logger
@@ -79,6 +94,8 @@ func (c *Config) domain() string {
 
 // open reports whether agents need no token.
 func (c *Config) open() bool { return c.Tokens.Empty() && c.Accounts == nil }
+
+func (c *Config) version() string { return cmp.Or(c.Version, "devel") }
 
 func (c *Config) grace() time.Duration {
 	if c.Grace == 0 {

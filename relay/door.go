@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"share/relay/meter"
 	"share/tunnel"
 	"share/tunnel/nbio"
 )
@@ -32,6 +33,7 @@ const (
 var (
 	errAccept = errors.New("door failed")
 	errPlain  = errors.New("no TLS, and not from loopback")
+	errTLS    = errors.New("TLS handshake")
 	errOldTLS = errors.New("an agent with TLS below 1.3")
 )
 
@@ -115,6 +117,7 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted
 	case protocol == tunnel.ALPN && !r.cfg.Sole:
 		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
 	case d.AgentsOnly:
+		r.meter.Refuse(meter.RefusedProtocol)
 		conn.Close()
 	case protocol == "h2":
 		r.edge.Serve2(nc, conn, first, covers)
@@ -125,6 +128,7 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted
 
 // turnAway closes a connection that did not come to be anybody's.
 func (r *Relay) turnAway(d *Door, conn net.Conn, err error) {
+	r.refused(err)
 	level, text := slog.LevelDebug, "connection dropped"
 	if errors.Is(err, errHeader) && !errors.Is(err, net.ErrClosed) {
 		// Each of the front's visitors is lost like this one.
@@ -175,7 +179,7 @@ func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) 
 	if config != nil && (first == nil || first[0] == tlsRecord) {
 		tc := tls.Server(unread(conn, first), config)
 		if err := tc.HandshakeContext(ctx); err != nil {
-			return nil, nil, "", fmt.Errorf("TLS handshake: %w", err)
+			return nil, nil, "", fmt.Errorf("%w: %w", errTLS, err)
 		}
 		state := tc.ConnectionState()
 		if state.NegotiatedProtocol == tunnel.ALPN && state.Version < tls.VersionTLS13 {

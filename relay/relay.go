@@ -17,6 +17,7 @@ import (
 	"share/relay/admin"
 	"share/relay/edge"
 	"share/relay/identity"
+	"share/relay/meter"
 	"share/relay/route"
 	"share/tunnel"
 )
@@ -30,13 +31,15 @@ type Relay struct {
 	names  *route.Registry
 	edge   *edge.Edge
 
+	meter   *meter.Meter  // nil if nobody asks for it
 	windows tunnel.Budget // of all sessions
 	tunnels tally         // of all tokens
 
 	identities identity.Verifier // of agents that show who they are in place of a token
 
-	certificate *Certificate // what visitors are shown at one of the doors, nil if none has one
-	public      url.URL      // scheme and host below which names live; set by Serve
+	certificate *Certificate   // what visitors are shown at one of the doors, nil if none has one
+	shown       []*Certificate // at all of them; set by Serve
+	public      url.URL        // scheme and host below which names live; set by Serve
 
 	cut    chan struct{} // closed by Cut
 	cutter sync.Once
@@ -47,6 +50,7 @@ type Relay struct {
 	sessions map[string]*session   // guarded by mu; by tunnel.Session's id
 	greeting map[net.Conn]struct{} // guarded by mu; connections not yet anyone's
 	draining bool                  // guarded by mu
+	stalls   uint64                // guarded by mu; of sessions that have ended
 }
 
 // New returns a Relay that Serve runs.
@@ -60,8 +64,13 @@ func New(cfg Config) (*Relay, error) {
 	}
 	names := route.NewRegistry()
 	names.Accounts = cfg.Accounts
+	var counts *meter.Meter
+	if cfg.Remote != nil {
+		counts = new(meter.Meter)
+	}
 	r := &Relay{
 		cfg:      cfg,
+		meter:    counts,
 		domain:   domain,
 		id:       rand.Text(),
 		log:      cfg.logger(),
@@ -95,14 +104,17 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 		for _, d := range doors {
 			d.Close()
 		}
-		if r.cfg.Admin != nil {
-			r.cfg.Admin.Close()
+		for _, ln := range []net.Listener{r.cfg.Admin, r.cfg.Remote} {
+			if ln != nil {
+				ln.Close()
+			}
 		}
 		return fmt.Errorf("read names: %w", err)
 	}
 	for _, d := range doors {
 		if d.Certificate != nil && !d.AgentsOnly {
 			r.certificate = d.Certificate
+			r.shown = append(r.shown, d.Certificate)
 		}
 	}
 	r.public = r.publicURL(doors)
@@ -125,6 +137,10 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	}
 	if r.cfg.Admin != nil {
 		r.wg.Go(func() { r.administer(sessions) })
+	}
+	if r.cfg.Remote != nil {
+		r.log.Info("listening", "door", "admin", "addr", r.cfg.Remote.Addr().String())
+		r.wg.Go(func() { r.administerRemote(sessions) })
 	}
 	r.look(ctx)
 	for _, d := range doors {
@@ -228,6 +244,9 @@ func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
 		Elsewhere:      r.elsewhere,
 		TrustedProxies: r.cfg.TrustedProxies,
 		Logger:         r.cfg.Logger,
+		Meter:          r.meter,
+		Access:         r.cfg.Access,
+		Timing:         r.cfg.ServerTiming,
 		Home: "This is a share relay.\n" +
 			"Programs that are shared through it live at " + r.public.Scheme + "://NAME." + r.public.Host + "\n",
 	}

@@ -77,6 +77,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 		s, err := tunnel.Accept(conn, welcome)
 		stop() // the session ends with ctx by itself, and says why
 		if err != nil {
+			r.refused(err)
 			r.log.Info("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
 			return nil
 		}
@@ -135,6 +136,7 @@ func fromLoopback(conn net.Conn) bool {
 // reject answers an agent that is not let in, and closes conn.
 func (r *Relay) reject(conn net.Conn, err error) {
 	defer conn.Close()
+	r.refused(err)
 	r.log.Warn("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
 	e, ok := errors.AsType[*tunnel.RejectError](err)
 	if !ok || tunnel.Reject(conn, e) != nil {
@@ -183,6 +185,7 @@ func (r *Relay) converse(ctx context.Context, s *session) {
 	wg.Wait()
 	r.mu.Lock()
 	delete(r.sessions, s.Welcome.Session)
+	r.stalls += s.Stalls()
 	r.mu.Unlock()
 	r.release(s)
 	r.log.Info("agent gone", "account", s.token.Account, "client", s.client, "reason", err.Error())

@@ -26,6 +26,9 @@ const maxAnswer = 64 << 20
 // ErrNoRelay is why a command was not taken: no relay runs there.
 var ErrNoRelay = errors.New("no relay runs there")
 
+// ErrUnreached is why a command did not come to a relay elsewhere.
+var ErrUnreached = errors.New("the relay cannot be reached")
+
 // A RefusedError is a relay's refusal of a command.
 type RefusedError struct {
 	Status int
@@ -46,7 +49,8 @@ func (e *RefusedError) Unknown() bool {
 }
 
 // A Client gives a relay its operator's commands. Their errors are a
-// *RefusedError, or have ErrNoRelay in their chain if nobody listens.
+// *RefusedError, or have ErrNoRelay in their chain if nobody listens here, or
+// ErrUnreached if the relay is elsewhere.
 type Client struct {
 	http  http.Client
 	base  string // of URLs
@@ -164,6 +168,9 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	if err != nil {
 		if uerr, ok := errors.AsType[*url.Error](err); ok {
 			err = uerr.Err
+		}
+		if c.token != "" {
+			err = fmt.Errorf("%w: %w", ErrUnreached, err)
 		}
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (o *operator) backup() *cli.Command {
 		Usage:       "write all that a relay keeps to a file, while it runs",
 		ArgsUsage:   "FILE",
 		Description: "FILE gets all of it or stays as it was; - is the standard output. Digests of tokens are in it, and no secret.",
-		Flags:       []cli.Flag{o.dataFlag()},
+		Flags:       o.relayFlags(),
 		Action: o.action("FILE", func(ctx context.Context, k *admin.Console, file string) error {
 			if file == "-" {
 				return k.Client.Backup(ctx, k.Out)

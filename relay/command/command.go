@@ -13,6 +13,11 @@ type Process struct {
 	Version  string    // of the program
 	StateDir string    // for what outlives a process, empty if there is none
 	Log      io.Writer // where a relay logs
+	Stdout   io.Writer // the process's standard output
+
+	// AdminToken is what an operator shows to a relay elsewhere, empty if the
+	// environment has none.
+	AdminToken string
 
 	// Token is the token that the environment has, if that goes before file.
 	Token func(file string) string

@@ -2,8 +2,12 @@ package command
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/netip"
+	"net/url"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,11 +18,14 @@ import (
 
 // An operator is what the flags say of every command that looks after a relay.
 // Each is given to the relay that runs with the same data folder, over its
-// socket.
+// socket, or to one elsewhere.
 type operator struct {
 	process Process
 	data    string
 	json    bool
+
+	admin   *url.URL // of a relay elsewhere, nil if it is here
+	adminCA string
 }
 
 // operating are the commands below share relay.
@@ -33,13 +40,23 @@ func (o *operator) group(name, usage string, commands ...*cli.Command) *cli.Comm
 	for _, c := range commands {
 		c.Flags = append(c.Flags, cmdline.Toggle("json", "write what the relay answers as JSON", &o.json))
 		cmdline.Unset(c.Flags) // the environment is for what lasts
-		c.Flags = append(c.Flags, o.dataFlag())
+		c.Flags = append(c.Flags, o.relayFlags()...)
 	}
 	return cmdline.Group(name, usage, commands...)
 }
 
 func (o *operator) dataFlag() cli.Flag {
 	return cmdline.Text("data", "the relay's data folder is `DIR` (default: that of a relay that names none)", &o.data)
+}
+
+// relayFlags say which relay a command is for.
+func (o *operator) relayFlags() []cli.Flag {
+	flags := []cli.Flag{
+		cmdline.Value("admin", "the relay is elsewhere, and takes operators at `URL`, its --admin; SHARE_ADMIN_TOKEN lets in", cmdline.URL(&o.admin)),
+		cmdline.Text("admin-ca", "trust what the certificates in `FILE` signed, instead of the system's", &o.adminCA),
+	}
+	cmdline.Unset(flags) // a relay's own --admin is an address
+	return append(flags, o.dataFlag())
 }
 
 // argument is the command's only one, which is called want; empty if that is,
@@ -72,15 +89,19 @@ func (o *operator) action(want string, do func(ctx context.Context, k *admin.Con
 		if err != nil {
 			return err
 		}
-		if err := o.folder(); err != nil {
+		client, err := o.client()
+		if err != nil {
 			return err
 		}
-		k := &admin.Console{Client: admin.NewClient(relay.SocketPath(o.data)), Out: c.App.Writer, Notes: c.App.ErrWriter, JSON: o.json}
+		k := &admin.Console{Client: client, Out: c.App.Writer, Notes: c.App.ErrWriter, JSON: o.json}
 		err = do(c.Context, k, arg)
 		if refused, ok := errors.AsType[*admin.RefusedError](err); ok {
 			switch {
 			case refused.Invalid():
 				return cmdline.Usage("", "%v", err)
+			case refused.Unknown():
+				return &cmdline.Error{Code: cmdline.ExitToken, Message: "relay refused: " + err.Error(),
+					Hint: "set SHARE_ADMIN_TOKEN to a token that share relay token create --role admin has made", Err: err}
 			case refused.Broken():
 				return err
 			}
@@ -93,6 +114,47 @@ func (o *operator) action(want string, do func(ctx context.Context, k *admin.Con
 			return &cmdline.Error{Code: cmdline.ExitUnreached, Message: "no relay runs with the data folder " + o.data,
 				Hint: "start share relay with it, or name another with --data", Err: err}
 		}
+		if errors.Is(err, admin.ErrUnreached) {
+			return &cmdline.Error{Code: cmdline.ExitUnreached, Message: fmt.Sprintf("%s: %v", o.admin, err), Err: err}
+		}
 		return err
 	}
+}
+
+// client is that of the relay that the flags name.
+func (o *operator) client() (*admin.Client, error) {
+	if o.admin != nil {
+		return o.remote()
+	}
+	if err := o.folder(); err != nil {
+		return nil, err
+	}
+	return admin.NewClient(relay.SocketPath(o.data)), nil
+}
+
+// remote is the client of a relay elsewhere.
+func (o *operator) remote() (*admin.Client, error) {
+	u := o.admin
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "":
+		return nil, cmdline.Usage("write --admin https://host:port", "--admin wants a URL of https, or of http on loopback")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return nil, cmdline.Usage("use https://"+u.Host, "--admin %s: http would send the token unencrypted", u)
+	case o.process.AdminToken == "":
+		return nil, cmdline.Usage("set SHARE_ADMIN_TOKEN", "there is no token for the relay at %s", u)
+	}
+	var roots *x509.CertPool
+	if o.adminCA != "" {
+		var err error
+		if roots, err = cmdline.LoadRoots(o.adminCA); err != nil {
+			return nil, err
+		}
+	}
+	return admin.NewRemoteClient(u, o.process.AdminToken, roots), nil
+}
+
+// loopback reports whether host is this machine, and nobody listens in.
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }

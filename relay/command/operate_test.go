@@ -1,11 +1,41 @@
 package command
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/urfave/cli/v2"
 )
+
+// A token goes to who was named, and never in plain beyond this machine.
+func TestRemoteOperator(t *testing.T) {
+	for _, tt := range []struct{ admin, token, ca, want string }{
+		{"https://share.example.com:9443", "t", "", ""},
+		{"https://share.example.com/below", "t", "", ""},
+		{"http://127.0.0.1:9090", "t", "", ""},
+		{"http://[::1]:9090", "t", "", ""},
+		{"http://localhost:9090", "t", "", ""},
+		{"http://share.example.com:9090", "t", "", "unencrypted"},
+		{"http://127.0.0.1.example.com", "t", "", "unencrypted"},
+		{"https://t@share.example.com", "t", "", "wants a URL"},
+		{"https://share.example.com?t", "t", "", "wants a URL"},
+		{"unix://share.example.com", "t", "", "wants a URL"},
+		{"https://share.example.com", "", "", "there is no token"},
+		{"https://share.example.com", "t", "no such file", "no such file"},
+	} {
+		u, err := url.Parse(tt.admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &operator{process: Process{AdminToken: tt.token}, admin: u, adminCA: tt.ca}
+		_, err = o.client()
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", tt.admin, err, tt.want)
+		}
+	}
+}
 
 // TestOperatorFlags looks at every command below share relay: each finds its
 // relay by --data, and nothing else of it comes from the environment, where a
@@ -24,7 +54,7 @@ func TestOperatorFlags(t *testing.T) {
 					t.Errorf("%s %s: --%s is set by %v", group.Name, c.Name, f.Names()[0], env)
 				}
 			}
-			want := []string{"data", "json"}
+			want := []string{"data", "admin", "admin-ca", "json"}
 			if c == group {
 				want = want[:1]
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"share/relay"
+	"share/relay/access"
 	"share/tunnel/cmdline"
 )
 
@@ -24,6 +25,11 @@ type serving struct {
 	json      bool
 
 	cert, key, tokenFile, data string
+
+	remote                relay.RemoteAddress
+	remoteCert, remoteKey string
+	accessLog             string
+	accessFormat          access.Format
 }
 
 // Relay returns share relay, with the commands below it.
@@ -45,12 +51,18 @@ func Relay(p Process) *cli.Command {
 			cmdline.Text("agents", "take agents alone at `ADDR`", &r.addresses.Agents),
 			cmdline.Text("domain", "give tunnels the names below `DOMAIN` (default: localhost)", &r.relay.Domain),
 			cmdline.Value("public-url", "visitors come to `URL`, through a front", cmdline.URL(&r.relay.PublicURL)),
-			cmdline.Text("data", "keep tokens and names in the folder `DIR` (default: in the user's state folder, where others than this machine reach the relay)", &r.data),
+			cmdline.Text("data", "keep tokens and names in the folder `DIR` (default: in the user's state folder, with --admin and where others than this machine reach the relay)", &r.data),
+			cmdline.Text("admin", "take operators who have a token, and serve metrics, health and profiles, at `ADDR`", &r.remote.Addr),
+			cmdline.Text("admin-cert", "show operators the certificates in `FILE`, PEM (default: beyond loopback, those of --tls-cert)", &r.remoteCert),
+			cmdline.Text("admin-key", "that certificate's key is in `FILE`, PEM", &r.remoteKey),
 			cmdline.Text("token-file", "let agents in that have a token of `FILE`: a label and a token in each line", &r.tokenFile),
 			cmdline.Toggle("insecure", "let tokens travel in plain beyond loopback", &r.relay.Insecure),
 			cmdline.Value("trusted-proxies", "believe the forwarding fields of peers in `CIDR,...`", cmdline.Prefixes(&r.relay.TrustedProxies)),
 			cmdline.Value("proxy-protocol", "take the visitor's address from the PROXY protocol header, v1 or v2, that peers in `CIDR,...` must send first, at all addresses but that of --agents", cmdline.Prefixes(&r.addresses.Fronts)),
 			cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 30s)", cmdline.Duration(&r.relay.Grace, -1)),
+			cmdline.Text("access-log", "write a line for each request to `FILE`, - for standard output; a file that is moved away is made anew", &r.accessLog),
+			cmdline.Value("access-format", "write it as `FORMAT`: json or combined (default: json)", cmdline.Choice(&r.accessFormat, map[string]access.Format{"json": access.JSON, "combined": access.Combined})),
+			cmdline.Toggle("server-timing", "tell visitors, in a Server-Timing field, how long relay, link and target took", &r.relay.ServerTiming),
 			cmdline.Value("log-format", "log as `FORMAT`: text or json (default: text)", cmdline.Choice(&r.json, map[string]bool{"text": false, "json": true})),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&r.level)),
 		},
@@ -72,6 +84,14 @@ func (r *serving) run(c *cli.Context) error {
 	if data != nil {
 		defer data.Close()
 	}
+	if r.relay.Remote, err = r.remote.Listen(&r.addresses); err != nil {
+		return cmdline.Failed("stop what listens there, or choose another address", err)
+	}
+	stopAccess, err := r.openAccess()
+	if err != nil {
+		return err
+	}
+	defer stopAccess()
 	rel, err := relay.New(r.relay)
 	if err != nil {
 		return cmdline.Usage("", "%v", err)
@@ -98,11 +118,11 @@ func (r *serving) run(c *cli.Context) error {
 // what is in it.
 func (r *serving) openData() (*relay.Data, error) {
 	if r.data == "" {
-		if !r.addresses.Beyond() {
+		if !r.addresses.Beyond() && r.remote.Addr == "" {
 			return nil, nil
 		}
 		if r.data = r.process.dataDir(); r.data == "" {
-			if !r.relay.Tokens.Empty() {
+			if !r.relay.Tokens.Empty() && r.remote.Addr == "" {
 				return nil, nil
 			}
 			return nil, cmdline.Usage("name a folder with --data", "there is no state folder for tokens")
@@ -117,6 +137,26 @@ func (r *serving) openData() (*relay.Data, error) {
 	}
 	r.relay.Accounts, r.relay.Admin = data.Accounts, data.Admin
 	return data, nil
+}
+
+// openAccess opens the access log, if there is to be one. The caller calls
+// stop.
+func (r *serving) openAccess() (stop func(), err error) {
+	switch r.accessLog {
+	case "":
+		return func() {}, nil
+	case "-":
+		r.relay.Access = access.New(r.process.Stdout, r.accessFormat, r.relay.Logger)
+	default:
+		if r.relay.Access, err = access.Open(r.accessLog, r.accessFormat, r.relay.Logger); err != nil {
+			return nil, cmdline.Unusable("--access-log wants a file in a folder that can be written to", err)
+		}
+	}
+	return func() {
+		if err := r.relay.Access.Close(); err != nil {
+			r.relay.Logger.Error("the access log is cut", "error", err.Error())
+		}
+	}, nil
 }
 
 // welcome tells the operator of a new relay how to let the first agent in.
@@ -158,7 +198,18 @@ func (r *serving) load() (err error) {
 			return cmdline.Unusable("--tls-cert and --tls-key want a certificate and its key in PEM", err)
 		}
 	}
+	if (r.remoteCert == "") != (r.remoteKey == "") {
+		return cmdline.Usage("add the other", "--admin-cert and --admin-key go together")
+	}
+	if r.remoteCert != "" {
+		if r.remote.Certificate, err = relay.LoadCertificate(r.remoteCert, r.remoteKey); err != nil {
+			return cmdline.Unusable("--admin-cert and --admin-key want a certificate and its key in PEM", err)
+		}
+	}
 	if err := r.addresses.Check(cfg); err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	if err := r.remote.Check(&r.addresses); err != nil {
 		return cmdline.Usage("", "%v", err)
 	}
 	cfg.Version = r.process.Version

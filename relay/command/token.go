@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"share/relay/account"
 	"share/relay/admin"
 	"share/tunnel/cmdline"
 )
@@ -16,9 +17,11 @@ func (o *operator) tokens() *cli.Command {
 		token   admin.NewToken
 		expires time.Duration
 	)
-	return o.group("token", "make and revoke the tokens that let agents in",
+	return o.group("token", "make and revoke the tokens that let agents in, and operators",
 		&cli.Command{Name: "create", Usage: "make a token for an account, and show it once", Flags: []cli.Flag{
 			label(&token.Account),
+			cmdline.Value("role", "the token is an operator's, for --admin: `ROLE` is admin for all, or metrics (default: it lets agents in)",
+				cmdline.Choice(&token.Role, map[string]account.Role{"admin": account.RoleAdmin, "metrics": account.RoleMetrics})),
 			cmdline.Value("names", "the token is good for names like `PATTERN,...`, such as pr-* (default: all)", cmdline.List(&token.Names)),
 			cmdline.Value("expires", "the token ends after `TIME`, such as 90d (default: never)", cmdline.Days(&expires)),
 			cmdline.Value("max-tunnels", "at most `N` tunnels are open with the token (default: as many as the account may have names)", cmdline.Number(&token.MaxTunnels, 1, 1_000_000)),

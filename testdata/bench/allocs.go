@@ -15,6 +15,7 @@ import (
 	"share/agent"
 	"share/agent/target"
 	"share/relay"
+	"share/tunnel/cmdline"
 )
 
 const (
@@ -79,7 +80,7 @@ func inside(ctx context.Context, wg *sync.WaitGroup, f *field, secure bool, to s
 	cfg := agent.Config{Name: "web", Grace: -1, OnEvent: func(agent.Event) {}}
 	cfg.Relay, err = agent.ParseRelay(link, false)
 	if err == nil {
-		cfg.RelayCA, err = agent.LoadRoots(f.cert)
+		cfg.RelayCA, err = cmdline.LoadRoots(f.cert)
 	}
 	if err == nil {
 		cfg.Target.Address, err = target.Parse(to)

@@ -15,7 +15,7 @@ const startTime = 15 * time.Second
 // Relay is a running `share relay`.
 type Relay struct {
 	*Process
-	Doors map[string]string // address by door: http, https, agents
+	Doors map[string]string // address by door: http, https, agents, admin
 }
 
 // StartRelay runs `share relay` with args and returns once every door that
@@ -46,15 +46,17 @@ func StartRelay(ctx context.Context, bin string, args ...string) (*Relay, error)
 
 // doors counts the flags of args that open a door.
 func doors(args []string) int {
-	n := 0
+	n, beside := 0, 0
 	for _, arg := range args {
 		name, _, _ := strings.Cut(arg, "=")
 		switch name {
 		case "--http", "--https", "--agents":
 			n++
+		case "--admin":
+			beside++
 		}
 	}
-	return max(n, 1)
+	return max(n, 1) + beside
 }
 
 // Agent is a running `share http`.
