@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,8 @@ import (
 // here; what is its own, as a restart, it tests itself.
 func TestEngines(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) Store{
-		"bolt": func(t *testing.T) Store { return openNew(t) },
+		"bolt":   func(t *testing.T) Store { return openNew(t) },
+		"lender": func(t *testing.T) Store { return lenderOf(t, filepath.Join(t.TempDir(), "relay.db")) },
 	} {
 		t.Run(name, func(t *testing.T) { conform(t, open) })
 	}
