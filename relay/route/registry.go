@@ -48,6 +48,7 @@ type Registry struct {
 	names   map[string]*Tunnel  // guarded by mu
 	counts  map[string]int      // guarded by mu; names of each account
 	changed map[string]struct{} // guarded by mu; names to be written down
+	frozen  bool                // guarded by mu; nobody gets a name
 }
 
 // A Tunnel is a name and the agent that answers for it. It outlives the
@@ -69,6 +70,7 @@ type Tunnel struct {
 	reserved bool      // set under the registry's mu; the account's for ever
 	kept     bool      // set under the registry's mu; the account is written down
 	binding  atomic.Pointer[Binding]
+	absence  atomic.Pointer[absence] // set under the registry's mu; nil unless an agent is about to come back
 }
 
 // A Binding is a tunnel's hold of a session.
@@ -110,11 +112,15 @@ func (g *Registry) Sole() *Tunnel {
 }
 
 // Open begins an exchange with the tunnel's agent; number is what the request
-// calls the tunnel. It ends with ctx. Every error is a *tunnel.Failure.
+// calls the tunnel. It waits for an agent that Expect has announced. It ends with
+// ctx. Every error is a *tunnel.Failure.
 func (t *Tunnel) Open(ctx context.Context) (x *tunnel.Exchange, number uint32, err error) {
 	for {
 		b := t.binding.Load()
 		if b == nil {
+			if t.waited(ctx) {
+				continue
+			}
 			return nil, 0, &tunnel.Failure{Cause: tunnel.NoAgent, NotProcessed: true}
 		}
 		x, err := b.Session.Open(ctx)
@@ -208,6 +214,10 @@ func (g *Registry) settle(ctx context.Context, t *Tunnel, s *tunnel.Session) err
 // unless that is silent already.
 func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *Binding, error) {
 	g.mu.Lock()
+	if g.frozen {
+		g.mu.Unlock()
+		return nil, nil, refuse(tunnel.RejectDraining, "another process takes the relay's place")
+	}
 	t := g.names[name]
 	if t != nil && t.account != c.Account {
 		if !t.free() {
@@ -224,6 +234,10 @@ func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *
 			g.mu.Unlock()
 			return nil, old, nil
 		}
+		if a := t.absence.Load(); a != nil && a.holder != next.holder && !c.Takeover {
+			g.mu.Unlock()
+			return nil, nil, refuse(tunnel.RejectTaken, "the name %s is in use by another agent of this account; --takeover evicts it", name)
+		}
 		if old == nil || old.Session != next.Session {
 			g.returns.Add(1)
 		}
@@ -237,6 +251,7 @@ func (g *Registry) take(name string, c Claim, next, silent *Binding) (*Tunnel, *
 		t = g.add(name, c.Account)
 	}
 	t.binding.Store(next)
+	t.endAbsence()
 	g.change(name)
 	g.mu.Unlock()
 	if old != nil && old.Session != next.Session {
@@ -274,7 +289,7 @@ func (g *Registry) makeRoom(account string) bool {
 	}
 	var oldest *Tunnel
 	for _, t := range g.names {
-		if t.account == account && t.binding.Load() == nil && !t.reserved && (oldest == nil || t.left.Before(oldest.left)) {
+		if t.account == account && t.binding.Load() == nil && t.absence.Load() == nil && !t.reserved && (oldest == nil || t.left.Before(oldest.left)) {
 			oldest = t
 		}
 	}
