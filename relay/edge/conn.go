@@ -157,7 +157,7 @@ var errIdle = errors.New("idle")
 // errIdle, or a Failure to answer with.
 func (c *conn) readHead() ([]byte, error) {
 	c.enter(phaseIdle)
-	if c.edge.draining.Load() && c.r == c.w {
+	if c.edge.closing.Load() && c.r == c.w {
 		return nil, errIdle
 	}
 	looked := 0
@@ -239,7 +239,7 @@ func (c *conn) look(now time.Time) {
 	}
 	waited := now.Sub(c.seenAt)
 	switch {
-	case c.phase == phaseIdle && waited >= c.edge.idleTimeout(), c.phase == phaseHead && waited >= c.edge.headTimeout():
+	case c.phase == phaseIdle && waited >= c.edge.patience(), c.phase == phaseHead && waited >= c.edge.headTimeout():
 		c.expire()
 	case c.phase == phaseWait && c.watched != nil && c.peeking == nil:
 		c.peeking = make(chan struct{})
@@ -313,6 +313,9 @@ func (c *conn) closeIdle() bool {
 	}
 	return c.phase == phaseIdle
 }
+
+// yield does nothing: the answer to the next request says that it is the last.
+func (c *conn) yield() {}
 
 // drain ends the connection when the request under way is answered.
 func (c *conn) drain() { c.closeIdle() }

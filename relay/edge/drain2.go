@@ -67,6 +67,9 @@ func (c *conn2) stopReads() {
 	_ = c.nc.SetReadDeadline(past)
 }
 
+// yield is drain: a visitor knows from GOAWAY which requests were not processed.
+func (c *conn2) yield() { c.drain() }
+
 // drain ends the connection when the requests under way are served, and those
 // that the visitor sends before they learn of it.
 func (c *conn2) drain() {

@@ -76,6 +76,17 @@ type Config struct {
 func (c *Config) headTimeout() time.Duration { return cmp.Or(c.HeadTimeout, 10*time.Second) }
 func (c *Config) idleTimeout() time.Duration { return cmp.Or(c.IdleTimeout, 60*time.Second) }
 
+// lastRequest is how long a connection may be idle once Yield was called.
+const lastRequest = 2 * time.Second
+
+// patience is how long a connection may be idle.
+func (e *Edge) patience() time.Duration {
+	if e.draining.Load() {
+		return min(lastRequest, e.idleTimeout())
+	}
+	return e.idleTimeout()
+}
+
 // A Place is where a host leads: to a tunnel, to the relay's own page, or, if
 // zero, nowhere.
 type Place struct {
@@ -89,7 +100,8 @@ type Edge struct {
 	style tunnel.Style
 	ids   ids
 
-	draining atomic.Bool
+	draining atomic.Bool   // the requests under way are their connections' last
+	closing  atomic.Bool   // connections between two requests are closed
 	done     chan struct{} // closed by Close
 	wg       sync.WaitGroup
 
@@ -107,6 +119,8 @@ type connection interface {
 	// closeIdle ends the connection if it is between two requests, and
 	// reports whether it is.
 	closeIdle() bool
+	// yield lets the next requests be the last, where they say so themselves.
+	yield()
 	// drain lets the requests under way be the last.
 	drain()
 	// cut ends the connection now; an answer under way is visibly cut.
@@ -205,10 +219,23 @@ func (e *Edge) all(into []connection) []connection {
 	return into
 }
 
+// Yield is for when visitors are served elsewhere from now on: each connection is
+// told to come to its end, and no request is turned away. A visitor of HTTP/1.1
+// learns of it from the answer to the next request, and may be about to send it:
+// if the connection were closed then, nobody could tell whether that was
+// processed. So it is not before it was idle for lastRequest.
+func (e *Edge) Yield() {
+	e.draining.Store(true)
+	for _, c := range e.all(nil) {
+		c.yield()
+	}
+}
+
 // Drain lets requests whose head was read end, and closes connections as they
 // fall idle. It returns when there is none left, or with ctx's error.
 func (e *Edge) Drain(ctx context.Context) error {
 	e.draining.Store(true)
+	e.closing.Store(true)
 	for _, c := range e.all(nil) {
 		c.drain()
 	}
