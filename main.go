@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -246,6 +248,14 @@ func stateDir() string {
 	return filepath.Join(state, "share")
 }
 
+// again returns a command that runs the program once more, as it was started:
+// whatever stands at its path by now.
+func again(more ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], append(slices.Clone(os.Args[1:]), more...)...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
+
 // An interrupt is a signal that asks the program to stop.
 type interrupt struct{ syscall.Signal }
 
@@ -282,6 +292,7 @@ func relayCommand() *cli.Command {
 		Token:       envToken,
 		AdminToken:  os.Getenv("SHARE_ADMIN_TOKEN"),
 		UntilSignal: untilSignal,
+		Again:       again,
 		Log:         os.Stderr,
 		Stdout:      os.Stdout,
 	})

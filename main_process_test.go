@@ -20,7 +20,7 @@ import (
 //	start [-tty] NAME COMMAND ARG...   run a command beside the script, -tty at a terminal
 //	await NAME RE [VAR...]             wait until it writes a line like RE, and set each VAR to a group of RE
 //	pid NAME VAR                       set VAR to its process id
-//	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP or CONT
+//	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP or USR2
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
 //	fails CODE RE COMMAND ARG...       run a command that must end with CODE and one line on stderr, which is like RE
 //	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it

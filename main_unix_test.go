@@ -14,4 +14,6 @@ var signals = map[string]os.Signal{
 	"KILL": syscall.SIGKILL,
 	"STOP": syscall.SIGSTOP,
 	"CONT": syscall.SIGCONT,
+	"HUP":  syscall.SIGHUP,
+	"USR2": syscall.SIGUSR2,
 }

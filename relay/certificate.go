@@ -38,6 +38,18 @@ func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 	return c, nil
 }
 
+// Reload takes the pair of the files as they are now, or returns why they are not
+// used.
+func (c *Certificate) Reload() error {
+	c.mu.Lock()
+	c.checked, c.stamp = time.Time{}, [2]time.Time{}
+	c.mu.Unlock()
+	c.current()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
 func (c *Certificate) stat() (stamp [2]time.Time, err error) {
 	for i, name := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(name)

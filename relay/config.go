@@ -12,6 +12,7 @@ import (
 
 	"share/relay/access"
 	"share/relay/account"
+	"share/relay/store"
 )
 
 // Config is what a Relay does. Its zero value serves NAME.localhost openly.
@@ -47,6 +48,21 @@ type Config struct {
 	// Issuers reaches the issuers of identity tokens that Accounts trusts.
 	// If nil, https and the proxy that the environment names.
 	Issuers http.RoundTripper
+	// Store is what Accounts are kept in, and Sockets is where the relay
+	// listens: a process that takes the relay's place gets both. If Store is
+	// nil, none can.
+	Store   *store.Lender
+	Sockets *Sockets
+
+	// Before is the process whose place this one takes, with its Sockets.
+	// If nil, there is none.
+	Before *Predecessor
+
+	// Serving is called once connections are taken, and Replaced once a process
+	// with the given id takes them instead. Both must return soon. If nil,
+	// nobody is told.
+	Serving  func()
+	Replaced func(pid int)
 
 	// Insecure lets tokens travel in plain over doors beyond loopback, for
 	// agents that say the same.

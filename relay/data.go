@@ -28,14 +28,16 @@ var ErrHasState = errors.New("it has a relay's state already")
 // which operators' commands come in. Nobody but the user may look inside.
 type Data struct {
 	Accounts *account.Accounts
-	Admin    net.Listener // closed by Close, if not before
-
-	store *store.Bolt
+	Admin    net.Listener  // closed by Close, if not before
+	Store    *store.Lender // of Accounts
 }
 
 // OpenData opens the data folder dir, and makes it if there is none. The error
 // is ErrInUse if another relay has it.
-func OpenData(dir string) (*Data, error) {
+func OpenData(dir string) (*Data, error) { return (*Sockets)(nil).OpenData(dir) }
+
+// OpenData opens a data folder whose socket was given, or is kept with the others.
+func (s *Sockets) OpenData(dir string) (*Data, error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, err
 	}
@@ -43,12 +45,15 @@ func OpenData(dir string) (*Data, error) {
 	if len(socket) > maxSocketPath {
 		return nil, fmt.Errorf("the path of the socket %s has more than %d bytes", socket, maxSocketPath)
 	}
-	db, err := store.OpenBolt(databasePath(dir))
+	db, err := store.OpenLender(databasePath(dir))
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("data folder %s: %w", dir, ErrInUse)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if ln := s.operators(); ln != nil {
+		return &Data{Accounts: account.New(db), Admin: ln, Store: db}, nil
 	}
 	// Who has the store has the folder: a socket that is there is a dead
 	// relay's.
@@ -63,7 +68,8 @@ func OpenData(dir string) (*Data, error) {
 		db.Close()
 		return nil, err
 	}
-	return &Data{Accounts: account.New(db), Admin: ln, store: db}, nil
+	s.keepOperators(ln)
+	return &Data{Accounts: account.New(db), Admin: ln, Store: db}, nil
 }
 
 // RestoreData puts a backup into the data folder dir, which it makes if there
@@ -142,7 +148,7 @@ func (d *Data) Close() error {
 	if errors.Is(closed, net.ErrClosed) {
 		closed = nil
 	}
-	return errors.Join(closed, d.store.Close())
+	return errors.Join(closed, d.Store.Close())
 }
 
 func databasePath(dir string) string { return filepath.Join(dir, "relay.db") }

@@ -37,16 +37,13 @@ var (
 	errOldTLS = errors.New("an agent with TLS below 1.3")
 )
 
-// accept takes connections at a door until ctx ends. What it starts lasts
-// until sessions does.
+// accept takes connections at a door until ctx ends and the door is closed. What
+// it starts lasts until sessions does.
 func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
 	config := r.tlsConfig(*d)
 	for failing := false; ; {
 		conn, err := d.Accept()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
+		if err != nil && ctx.Err() != nil {
 			return nil
 		}
 		if ne, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, net.ErrClosed) {
@@ -66,6 +63,10 @@ func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
 			return fmt.Errorf("%w: %w", errAccept, err)
 		}
 		failing = false
+		if !r.greet(conn) {
+			conn.Close()
+			continue
+		}
 		r.wg.Go(func() { r.admit(sessions, d, config, conn) })
 	}
 }
@@ -74,7 +75,7 @@ func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
 func (r *Relay) greet(conn net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.draining {
+	if r.draining && !r.yielding {
 		return false
 	}
 	r.greeting[conn] = struct{}{}
@@ -87,12 +88,9 @@ func (r *Relay) met(conn net.Conn) {
 	delete(r.greeting, conn)
 }
 
-// admit tells visitors and agents apart and serves them; it owns accepted.
+// admit tells visitors and agents apart and serves them; it owns accepted, which
+// was greeted.
 func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted net.Conn) {
-	if !r.greet(accepted) {
-		accepted.Close()
-		return
-	}
 	conn, err := nbio.New(accepted), error(nil)
 	if d.Fronts != nil {
 		if conn, err = d.unproxy(conn, accepted); err != nil {
@@ -108,13 +106,18 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted
 		covers, handshake = s.covers, context.WithValue(ctx, shownKey{}, s)
 	}
 	nc, first, protocol, err := d.identify(handshake, config, conn)
+	agent := protocol == tunnel.ALPN && !r.cfg.Sole && !d.Redirect
+	if !agent {
+		r.visiting.Add(1)
+		defer r.visiting.Add(-1)
+	}
 	r.met(accepted)
 	switch {
 	case err != nil:
 		r.turnAway(d, conn, err)
 	case d.Redirect:
 		r.edge.Redirect(conn, first)
-	case protocol == tunnel.ALPN && !r.cfg.Sole:
+	case agent:
 		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
 	case d.AgentsOnly:
 		r.meter.Refuse(meter.RefusedProtocol)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/store"
 	"share/tunnel"
 )
 
@@ -103,8 +104,8 @@ func (r *Relay) sweep(ctx context.Context) {
 	r.mu.Unlock()
 	for id, sessions := range byToken {
 		lives, err := r.cfg.Accounts.Lives(ctx, id)
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+			return // it is over, or another process's
 		}
 		if err != nil {
 			r.log.Error("a token cannot be looked up", "token", id, "error", err.Error())

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -23,11 +24,18 @@ type Addresses struct {
 
 	// Fronts are those of the doors that take visitors.
 	Fronts []netip.Prefix
+
+	// Sockets are where it is listened already, and what listening adds to. If
+	// nil, all is opened, and forgotten.
+	Sockets *Sockets
 }
 
 // Check returns a one-line error for what makes no sense, or what would let
 // agents send their tokens in plain.
 func (a *Addresses) Check(cfg *Config) error {
+	for kind, addr := range map[string]*string{doorHTTP: &a.HTTP, doorHTTPS: &a.HTTPS, doorRedirect: &a.Redirect, doorAgents: &a.Agents} {
+		*addr = cmp.Or(*addr, a.Sockets.Activated(kind))
+	}
 	if a.HTTP == "" && a.HTTPS == "" && a.Agents == "" {
 		a.HTTP = net.JoinHostPort("127.0.0.1", strconv.Itoa(localPort))
 	}
@@ -77,7 +85,7 @@ func (a *Addresses) secure(cfg *Config) bool {
 // Listen listens at all addresses, or at none and returns why.
 func (a *Addresses) Listen() (doors []Door, err error) {
 	for _, door := range a.doors() {
-		ln, err := listen(door.addr)
+		ln, err := a.Sockets.Listen(door.kind, door.addr)
 		if err != nil {
 			for _, d := range doors {
 				d.Close()

@@ -12,10 +12,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"share/relay/admin"
 	"share/relay/edge"
+	"share/relay/handover"
 	"share/relay/identity"
 	"share/relay/meter"
 	"share/relay/route"
@@ -31,7 +33,8 @@ type Relay struct {
 	names  *route.Registry
 	edge   *edge.Edge
 
-	meter   *meter.Meter  // nil if nobody asks for it
+	meter   *meter.Meter // nil if nobody asks for it
+	listed  atomic.Pointer[Tokens]
 	windows tunnel.Budget // of all sessions
 	tunnels tally         // of all tokens
 
@@ -46,11 +49,16 @@ type Relay struct {
 	ready  chan struct{} // closed when public is set
 	wg     sync.WaitGroup
 
+	replacing atomic.Bool  // another process asks to take this one's place, or has it
+	replaced  atomic.Bool  // it has it
+	visiting  atomic.Int64 // connections of visitors that edge serves, or is about to
+
 	mu       sync.Mutex
 	sessions map[string]*session   // guarded by mu; by tunnel.Session's id
 	greeting map[net.Conn]struct{} // guarded by mu; connections not yet anyone's
 	draining bool                  // guarded by mu
 	stalls   uint64                // guarded by mu; of sessions that have ended
+	yielding bool                  // guarded by mu; another process takes this one's place
 }
 
 // New returns a Relay that Serve runs.
@@ -81,11 +89,38 @@ func New(cfg Config) (*Relay, error) {
 		greeting: make(map[net.Conn]struct{}),
 	}
 	r.identities.Transport = cfg.Issuers
+	r.listed.Store(&cfg.Tokens)
 	return r, nil
 }
 
 // Cut ends a Serve whose context has ended without further grace.
 func (r *Relay) Cut() { r.cutter.Do(func() { close(r.cut) }) }
+
+// SetTokens takes tokens in place of Config.Tokens. Sessions that were let in with
+// one that is not among them end. There must be some, if there were.
+func (r *Relay) SetTokens(tokens Tokens) {
+	r.listed.Store(&tokens)
+	r.mu.Lock()
+	var over []*session
+	for _, s := range r.sessions {
+		if s.secret != nil && !tokens.has(*s.secret, s.token.Account) {
+			over = append(over, s)
+		}
+	}
+	r.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, s := range over {
+		wg.Go(func() { s.Fail(errRevoked) })
+	}
+	wg.Wait()
+}
+
+// Alive returns when what serves visitors and agents has got on: it would not, if
+// it waited for itself.
+func (r *Relay) Alive() {
+	r.isYielding()
+	r.names.Lookup(nil)
+}
 
 // pruneEvery is how often names are looked at that nobody holds.
 const pruneEvery = time.Hour
@@ -95,12 +130,13 @@ const saveEvery = 5 * time.Second
 
 // Serve serves at doors, which it closes, until ctx ends. Then it takes no
 // one new, tells the agents, lets open exchanges end within the grace, and
-// returns after all it started has ended: nil, or the error of a door, or of
-// the store of accounts that cannot be read.
+// returns after all it started has ended: nil, or the error of a door, of the
+// store of accounts that cannot be read, or of Before. It ends in the same way,
+// and returns nil, when another process has taken its place.
 func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if err := r.names.Load(ctx); err != nil {
+	if err := r.begin(ctx); err != nil {
 		for _, d := range doors {
 			d.Close()
 		}
@@ -109,7 +145,7 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 				ln.Close()
 			}
 		}
-		return fmt.Errorf("read names: %w", err)
+		return err
 	}
 	for _, d := range doors {
 		if d.Certificate != nil && !d.AgentsOnly {
@@ -123,9 +159,10 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	defer cutSessions()
 	r.edge = edge.New(r.edgeConfig(sessions))
 	r.warn()
+	var accepting sync.WaitGroup
 	for _, d := range doors {
 		r.log.Info("listening", "door", d.Kind, "addr", d.Addr().String())
-		r.wg.Go(func() {
+		accepting.Go(func() {
 			if err := r.accept(ctx, sessions, &d); err != nil {
 				stop(fmt.Errorf("accept at %s: %w", d.Addr(), err))
 			}
@@ -135,26 +172,56 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	if r.cfg.Accounts != nil {
 		r.wg.Go(func() { r.sweepTokens(sessions) })
 	}
+	commands, endCommands := context.WithCancel(sessions)
+	defer endCommands()
 	if r.cfg.Admin != nil {
-		r.wg.Go(func() { r.administer(sessions) })
+		replaceBy := r.replaceBy(ctx, stop)
+		r.wg.Go(func() { r.administer(commands, replaceBy) })
+	}
+	if r.cfg.Serving != nil {
+		r.cfg.Serving()
 	}
 	if r.cfg.Remote != nil {
 		r.log.Info("listening", "door", "admin", "addr", r.cfg.Remote.Addr().String())
-		r.wg.Go(func() { r.administerRemote(sessions) })
+		r.wg.Go(func() { r.administerRemote(commands) })
 	}
 	r.look(ctx)
+	if r.replaced.Load() {
+		endCommands() // they are the other process's
+	}
 	for _, d := range doors {
 		d.Close()
 	}
-	r.drain(sessions)
+	accepting.Wait()
+	r.drain(sessions, r.replaced.Load())
 	r.edge.Close()
 	cutSessions()
 	r.wg.Wait()
-	r.save(context.WithoutCancel(ctx))
+	if !r.replaced.Load() {
+		r.save(context.WithoutCancel(ctx))
+	}
 	r.log.Info("stopped")
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && errors.Is(err, errAccept) {
 		return err
 	}
+	return nil
+}
+
+// begin reads what the store has and, if there is a process before this one, takes
+// its place.
+func (r *Relay) begin(ctx context.Context) error {
+	if err := r.names.Load(ctx); err != nil {
+		return fmt.Errorf("read names: %w", err)
+	}
+	if r.cfg.Before == nil {
+		return nil
+	}
+	held, err := r.cfg.Before.ready(ctx)
+	if err != nil {
+		return fmt.Errorf("take the place of process %d: %w", r.cfg.Before.PID(), err)
+	}
+	r.names.Expect(held, agentPatience)
+	r.log.Info("took the relay over", "pid", r.cfg.Before.PID(), "names", len(held))
 	return nil
 }
 
@@ -184,14 +251,16 @@ func (r *Relay) save(ctx context.Context) {
 }
 
 // administer serves the operator's commands until ctx ends.
-func (r *Relay) administer(ctx context.Context) {
-	if err := admin.Serve(ctx, r.cfg.Admin, &admin.Relay{Accounts: r.cfg.Accounts, Names: r.names}); err != nil {
+func (r *Relay) administer(ctx context.Context, replaceBy func(func() (*handover.Conn, error)) error) {
+	if err := admin.Serve(ctx, r.cfg.Admin, &admin.Relay{Accounts: r.cfg.Accounts, Names: r.names, Replace: replaceBy}); err != nil {
 		r.log.Error("the operator's commands are not taken any more", "error", err.Error())
 	}
 }
 
-// drain lets what is open end: visitors first, sessions last.
-func (r *Relay) drain(ctx context.Context) {
+// drain lets what is open end: visitors first, sessions last. If the relay goes on
+// in another process, no connection is closed on a visitor who may be about to
+// use it.
+func (r *Relay) drain(ctx context.Context, replaced bool) {
 	grace := r.cfg.grace()
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
@@ -209,7 +278,9 @@ func (r *Relay) drain(ctx context.Context) {
 		sessions = append(sessions, s)
 	}
 	for conn := range r.greeting {
-		conn.Close()
+		if !replaced {
+			conn.Close()
+		}
 	}
 	r.mu.Unlock()
 	r.log.Info("draining", "grace", grace.String(), "sessions", len(sessions))
@@ -217,7 +288,11 @@ func (r *Relay) drain(ctx context.Context) {
 		// A session that takes no message has ended.
 		_ = s.Send(&tunnel.Drain{DeadlineMS: grace.Milliseconds()})
 	}
-	if err := r.edge.Drain(ctx); err != nil {
+	drainVisitors := r.edge.Drain
+	if replaced {
+		drainVisitors = r.settleVisitors
+	}
+	if err := drainVisitors(ctx); err != nil {
 		r.log.Warn("exchanges are cut", "reason", "the grace is over")
 	}
 	var wg sync.WaitGroup
@@ -251,7 +326,11 @@ func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
 			"Programs that are shared through it live at " + r.public.Scheme + "://NAME." + r.public.Host + "\n",
 	}
 	if !r.cfg.Sole {
-		cfg.Agent = func(conn net.Conn, secret bool) { r.serveAgent(sessions, conn, secret) }
+		cfg.Agent = func(conn net.Conn, secret bool) {
+			r.visiting.Add(-1) // it is no visitor any more
+			defer r.visiting.Add(1)
+			r.serveAgent(sessions, conn, secret)
+		}
 	}
 	return cfg
 }

@@ -56,7 +56,7 @@ func (a *RemoteAddress) Listen(addresses *Addresses) (net.Listener, error) {
 	if a.Addr == "" {
 		return nil, nil
 	}
-	ln, err := net.Listen("tcp", a.Addr)
+	ln, err := addresses.Sockets.Listen("admin", a.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("--admin: %w", err)
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"io"
@@ -26,6 +27,7 @@ type session struct {
 	*tunnel.Session
 	client  string          // the agent's address
 	token   account.Token   // what it was let in with; of an open relay, or another list, the account alone
+	secret  *[32]byte       // the digest of one of Config.Tokens that it was let in with, nil if it was another
 	tunnels []*route.Tunnel // owned by Relay.converse; nil where one was given back
 	waiting atomic.Int64    // messages that are not yet answered
 	evicted sync.Once
@@ -56,6 +58,9 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 	if err == nil {
 		token, err = r.authorise(ctx, conn, hello, secret)
 	}
+	if err == nil && hello.Kind != tunnel.KindProbe && r.isYielding() {
+		err = errYielding()
+	}
 	if c, ok := conn.(*unreadConn); ok && len(c.first) == 0 {
 		conn = c.Conn // the preface took what was read before
 	}
@@ -82,7 +87,12 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 			return nil
 		}
 		s.Budget = &r.windows
-		return r.register(&session{Session: s, token: token, client: client})
+		agent := &session{Session: s, token: token, client: client}
+		if token.ID == "" && !r.cfg.open() {
+			digest := sha256.Sum256([]byte(hello.Token))
+			agent.secret = &digest
+		}
+		return r.register(agent)
 	}
 	return nil
 }
@@ -99,7 +109,7 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	if hello.Token == "" {
 		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}
 	}
-	if label, ok := r.cfg.Tokens.account(hello.Token); ok {
+	if label, ok := r.listed.Load().account(hello.Token); ok {
 		return account.Token{Account: label}, nil
 	}
 	if r.cfg.Accounts == nil {
@@ -112,6 +122,8 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	switch {
 	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired), errors.Is(err, account.ErrRole):
 		err = &tunnel.RejectError{Code: tunnel.RejectToken, Message: err.Error()}
+	case err != nil && r.isYielding():
+		err = errYielding()
 	case err != nil:
 		err = r.notLookedUp(err)
 	}
@@ -207,15 +219,15 @@ func (r *Relay) giveBack(s *session, i int) {
 	}
 }
 
-// register makes a session known, and returns nil if none is taken any more.
+// register makes a session known, and returns nil if it is not taken any more.
 func (r *Relay) register(s *session) *session {
 	r.mu.Lock()
-	draining := r.draining
-	if !draining {
+	over := r.draining || s.secret != nil && !r.listed.Load().has(*s.secret, s.token.Account)
+	if !over {
 		r.sessions[s.Welcome.Session] = s
 	}
 	r.mu.Unlock()
-	if draining {
+	if over {
 		s.Close()
 		return nil
 	}
@@ -292,6 +304,8 @@ func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Mes
 		if refused, ok := errors.AsType[*tunnel.BindError](err); ok {
 			*no = *refused
 			no.ID = m.ID
+		} else if r.isYielding() {
+			no.Code, no.Message = tunnel.RejectDraining, errReplaced.Error()
 		} else if ctx.Err() == nil {
 			r.log.Error("a name cannot be bound", "account", s.token.Account, "error", err.Error())
 			no.Code, no.Message, no.RetryAfterMS = tunnel.RejectDraining, "names cannot be bound now", lookupPause.Milliseconds()

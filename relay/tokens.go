@@ -82,7 +82,16 @@ func (t *Tokens) Empty() bool { return len(t.labels) == 0 }
 // account returns the label of token. It takes the same time whichever token
 // it is, and whether it is known.
 func (t *Tokens) account(token string) (label string, ok bool) {
-	digest := sha256.Sum256([]byte(token))
+	return t.labelOf(sha256.Sum256([]byte(token)))
+}
+
+// has reports whether there is a token with a digest, and it has a label.
+func (t *Tokens) has(digest [sha256.Size]byte, label string) bool {
+	found, ok := t.labelOf(digest)
+	return ok && found == label
+}
+
+func (t *Tokens) labelOf(digest [sha256.Size]byte) (label string, ok bool) {
 	found := -1
 	for i := range t.digests {
 		same := subtle.ConstantTimeCompare(digest[:], t.digests[i][:])

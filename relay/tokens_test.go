@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"share/tunnel"
 )
 
 func TestParseTokens(t *testing.T) {
@@ -77,4 +80,47 @@ func FuzzParseTokens(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Tokens that take the place of others let their agents in, and end the sessions
+// of those that are gone.
+func TestSetTokens(t *testing.T) {
+	list := func(pairs ...string) (tokens Tokens) {
+		for i := 0; i < len(pairs); i += 2 {
+			if err := tokens.Add(pairs[i], pairs[i+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return tokens
+	}
+	s := serve(t, Config{Tokens: list("stays", "one", "goes", "two", "renamed", "three")}, nil, doorHTTP)
+	agents := map[string]*agent{}
+	for _, secret := range []string{"one", "two", "three"} {
+		a, err := connect(t, s.dial(doorHTTP), tunnel.Hello{Token: secret}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		agents[secret] = a
+	}
+	until(t, "the sessions", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.sessions) == 3
+	})
+	s.SetTokens(list("stays", "one", "new", "four", "other", "three"))
+	for _, secret := range []string{"two", "three"} {
+		if m := agents[secret].receive(); m != nil {
+			t.Errorf("%s: got %+v instead of the session's end", secret, m)
+		}
+	}
+	if err := agents["one"].Ping(t.Context()); err != nil {
+		t.Errorf("the session of a token that stays: %v", err)
+	}
+	if _, err := connect(t, s.dial(doorHTTP), tunnel.Hello{Token: "four"}, nil); err != nil {
+		t.Errorf("a new token: %v", err)
+	}
+	_, err := connect(t, s.dial(doorHTTP), tunnel.Hello{Token: "two"}, nil)
+	if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectToken {
+		t.Errorf("a token that is gone: %v", err)
+	}
 }

@@ -14,11 +14,13 @@
 //	DELETE /v1/names/NAME     answers with Released
 //	DELETE /v1/tunnels/NAME   ends the session that holds it
 //	GET    /v1/backup         all that the relay keeps, in lines of JSON
+//	POST   /v1/replacement    changes to the protocol of package handover
 //
 // Bodies of requests have 64 KiB at most. A refusal is an
 // application/problem+json (RFC 9457) whose detail says why: 400 for what can
 // never be, 404 for what there is not, 409 for what cannot be as things are.
-// openapi.json says all that in full.
+// 503 means that nothing was done, as another process has just taken the relay's
+// place: the same call reaches that. openapi.json says all that in full.
 package admin
 
 import (
@@ -28,9 +30,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"share/relay/account"
+	"share/relay/handover"
 	"share/relay/meter"
 	"share/relay/route"
 )
@@ -63,6 +67,11 @@ type Relay struct {
 	// Note is told what operators from elsewhere do, and who is not let in.
 	// If nil, nobody is.
 	Note func(Event)
+
+	// Replace takes the wish of another process to take the relay's place. It
+	// calls accept, which changes from HTTP to what package handover says, or
+	// returns why it does not. If nil, the relay cannot be replaced.
+	Replace func(accept func() (*handover.Conn, error)) error
 }
 
 // State is what a relay does at a moment.
@@ -96,6 +105,9 @@ func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
 	for _, e := range r.api() {
 		mux.HandleFunc(e.pattern, e.serve)
 	}
+	if r.Replace != nil {
+		mux.HandleFunc("POST "+handover.Path, r.replace)
+	}
 	return serve(ctx, ln, mux, callTimeout)
 }
 
@@ -103,6 +115,7 @@ func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
 // if it is not zero.
 func serve(ctx context.Context, ln net.Listener, handler http.Handler, writeTimeout time.Duration) error {
 	var under sync.RWMutex // held by each command that is carried out
+	var open atomic.Int64  // connections
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if !under.TryRLock() {
@@ -117,12 +130,25 @@ func serve(ctx context.Context, ln net.Listener, handler http.Handler, writeTime
 		WriteTimeout:      writeTimeout,
 		MaxHeaderBytes:    maxBody,
 		ErrorLog:          log.New(io.Discard, "", 0),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				open.Add(-1)
+			}
+		},
 	}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 		defer cancel()
+		// Shutdown drops commands whose connection has just been accepted: the
+		// listener may be another process's, too, and who calls then must not
+		// find nobody.
+		ln.Close()
+		settle(last, &open)
 		if srv.Shutdown(last) != nil {
 			srv.Close()
 		}
@@ -138,6 +164,19 @@ func serve(ctx context.Context, ln net.Listener, handler http.Handler, writeTime
 		return nil
 	}
 	return err
+}
+
+// settle returns when no connection is open, or ctx ends.
+func settle(ctx context.Context, open *atomic.Int64) {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for open.Load() > 0 {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // lastCall is how long commands under way may take to be answered once ctx has

@@ -11,6 +11,7 @@ import (
 
 	"share/relay/account"
 	"share/relay/route"
+	"share/relay/store"
 )
 
 // An endpoint is one thing that can be asked for. The openapi.json has each, and
@@ -165,6 +166,9 @@ func statusOf(err error) int {
 	}
 	if errors.Is(err, account.ErrUnknown) {
 		return http.StatusNotFound
+	}
+	if errors.Is(err, store.ErrClosed) {
+		return http.StatusServiceUnavailable // another process has it by now
 	}
 	return http.StatusInternalServerError
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 
 	"share/relay/account"
 	"share/relay/route"
@@ -130,8 +131,30 @@ func (c *Client) KickTunnel(ctx context.Context, name string) error {
 	return c.call(ctx, "DELETE", "/v1/tunnels/"+url.PathEscape(name), nil, nil)
 }
 
+// maxTries and tryPause are how often a call is made that comes to a process whose
+// place another has just taken, and the time between.
+const (
+	maxTries = 5
+	tryPause = 100 * time.Millisecond
+)
+
 // call sends in, if it is not nil, and reads the answer into out, likewise.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	for try := 1; ; try++ {
+		err := c.callOnce(ctx, method, path, in, out)
+		refused, ok := errors.AsType[*RefusedError](err)
+		if !ok || refused.Status != http.StatusServiceUnavailable || try == maxTries {
+			return err
+		}
+		select {
+		case <-time.After(tryPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *Client) callOnce(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)

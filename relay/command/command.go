@@ -5,6 +5,7 @@ package command
 import (
 	"context"
 	"io"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -25,6 +26,10 @@ type Process struct {
 	// UntilSignal returns a context that the first signal to stop ends;
 	// another calls cut. stop gives the signals back.
 	UntilSignal func(cut func()) (_ context.Context, stop func())
+
+	// Again returns a command that runs the program once more: as it was
+	// started, from where it is now, with more arguments.
+	Again func(more ...string) *exec.Cmd
 }
 
 // dataDir is the data folder of a relay that names none, empty if there is no

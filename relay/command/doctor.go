@@ -60,6 +60,9 @@ func (r *serving) doctor() (*doctor.Doctor, error) {
 	if err := r.load(); err != nil {
 		return nil, err
 	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	if r.data == "" && r.addresses.Beyond() {
 		r.data = r.process.dataDir()
 	}

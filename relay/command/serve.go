@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type serving struct {
 	remoteCert, remoteKey string
 	accessLog             string
 	accessFormat          access.Format
+	replace               bool
+	before                *relay.Predecessor // whose place is taken, nil if nobody's
 }
 
 // Relay returns share relay, with the commands below it.
@@ -63,6 +66,7 @@ func Relay(p Process) *cli.Command {
 			cmdline.Text("access-log", "write a line for each request to `FILE`, - for standard output; a file that is moved away is made anew", &r.accessLog),
 			cmdline.Value("access-format", "write it as `FORMAT`: json or combined (default: json)", cmdline.Choice(&r.accessFormat, map[string]access.Format{"json": access.JSON, "combined": access.Combined})),
 			cmdline.Toggle("server-timing", "tell visitors, in a Server-Timing field, how long relay, link and target took", &r.relay.ServerTiming),
+			cmdline.Toggle("replace", "take the place of the relay that runs with the same --data, and turn nobody away; it starts as usual if none does", &r.replace),
 			cmdline.Value("log-format", "log as `FORMAT`: text or json (default: text)", cmdline.Choice(&r.json, map[string]bool{"text": false, "json": true})),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&r.level)),
 		},
@@ -70,35 +74,42 @@ func Relay(p Process) *cli.Command {
 }
 
 // run serves a relay until a signal.
-func (r *serving) run(c *cli.Context) error {
+func (r *serving) run(c *cli.Context) (err error) {
 	if c.NArg() > 0 {
 		return cmdline.Usage("addresses are flags, as in --http 127.0.0.1:7070", "relay takes no argument, and not %q", c.Args().First())
 	}
+	r.addresses.Sockets = new(relay.Sockets)
+	r.relay.Sockets = r.addresses.Sockets
+	defer r.addresses.Sockets.CloseRest()
 	if err := r.load(); err != nil {
 		return err
 	}
-	data, err := r.openData()
+	if err := r.precede(c.Context); err != nil {
+		return err
+	}
+	if r.before != nil {
+		defer func() { r.before.Leave(err) }()
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	data, doors, err := r.open(c.Context)
 	if err != nil {
 		return err
 	}
 	if data != nil {
 		defer data.Close()
 	}
-	if r.relay.Remote, err = r.remote.Listen(&r.addresses); err != nil {
-		return cmdline.Failed("stop what listens there, or choose another address", err)
-	}
 	stopAccess, err := r.openAccess()
 	if err != nil {
+		closeAll(doors)
 		return err
 	}
 	defer stopAccess()
 	rel, err := relay.New(r.relay)
 	if err != nil {
+		closeAll(doors)
 		return cmdline.Usage("", "%v", err)
-	}
-	doors, err := r.addresses.Listen()
-	if err != nil {
-		return cmdline.Failed("stop what listens there, or choose another address", err)
 	}
 	ctx, stop := r.process.UntilSignal(rel.Cut)
 	defer stop()
@@ -106,16 +117,52 @@ func (r *serving) run(c *cli.Context) error {
 		err = data.Accounts.First(ctx, func(secret string) error { return welcome(c.App.Writer, secret, rel.AgentAddress(doors)) })
 	}
 	if err != nil {
-		for _, d := range doors {
-			d.Close()
-		}
+		closeAll(doors)
 		return fmt.Errorf("first token: %w", err)
 	}
+	defer r.followSignals(rel)()
 	return rel.Serve(ctx, doors...)
 }
 
-// openData opens the relay's data folder, if it has one, and gives the relay
-// what is in it.
+// open opens the data folder, if there is to be one, and the doors. Where another
+// relay makes room, it does so in the end.
+func (r *serving) open(ctx context.Context) (data *relay.Data, doors []relay.Door, err error) {
+	if r.before == nil {
+		if data, err = r.openData(); err != nil {
+			return nil, nil, err
+		}
+	}
+	doors, err = r.addresses.Listen()
+	if err == nil {
+		if r.relay.Remote, err = r.remote.Listen(&r.addresses); err != nil {
+			closeAll(doors)
+		}
+	}
+	if err != nil {
+		if data != nil {
+			data.Close()
+		}
+		return nil, nil, cmdline.Failed("stop what listens there, or choose another address", err)
+	}
+	if r.before != nil {
+		if data, err = r.before.OpenData(ctx, r.data, r.addresses.Sockets); err != nil {
+			closeAll(doors)
+			return nil, nil, cmdline.Failed(goesOn, err)
+		}
+	}
+	if data != nil {
+		r.relay.Accounts, r.relay.Admin, r.relay.Store = data.Accounts, data.Admin, data.Store
+	}
+	return data, doors, nil
+}
+
+func closeAll(doors []relay.Door) {
+	for _, d := range doors {
+		d.Close()
+	}
+}
+
+// openData opens the relay's data folder, if it has one.
 func (r *serving) openData() (*relay.Data, error) {
 	if r.data == "" {
 		if !r.addresses.Beyond() && r.remote.Addr == "" {
@@ -128,14 +175,13 @@ func (r *serving) openData() (*relay.Data, error) {
 			return nil, cmdline.Usage("name a folder with --data", "there is no state folder for tokens")
 		}
 	}
-	data, err := relay.OpenData(r.data)
+	data, err := r.addresses.Sockets.OpenData(r.data)
 	if errors.Is(err, relay.ErrInUse) {
-		return nil, cmdline.Failed("stop that relay, or name another folder with --data", err)
+		return nil, cmdline.Failed("stop that relay, add --replace to take its place, or name another folder with --data", err)
 	}
 	if err != nil {
 		return nil, cmdline.Unusable("--data wants a folder of the relay's own", err)
 	}
-	r.relay.Accounts, r.relay.Admin = data.Accounts, data.Admin
 	return data, nil
 }
 
@@ -173,7 +219,32 @@ func welcome(w io.Writer, secret, address string) error {
 	return err
 }
 
-// load reads what the flags name, and checks that it goes together.
+// tokens reads the token file.
+func (r *serving) tokens() (relay.Tokens, error) {
+	f, err := os.Open(r.tokenFile)
+	if err != nil {
+		return relay.Tokens{}, err
+	}
+	defer f.Close()
+	tokens, err := relay.ParseTokens(f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", r.tokenFile, err)
+	}
+	return tokens, err
+}
+
+// check returns what makes no sense of the addresses.
+func (r *serving) check() error {
+	if err := r.addresses.Check(&r.relay); err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	if err := r.remote.Check(&r.addresses); err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	return nil
+}
+
+// load reads what the flags name.
 func (r *serving) load() (err error) {
 	cfg := &r.relay
 	if token := r.process.Token(r.tokenFile); token != "" {
@@ -181,13 +252,8 @@ func (r *serving) load() (err error) {
 			return cmdline.Usage("", "SHARE_TOKEN: %v", err)
 		}
 	} else if r.tokenFile != "" {
-		f, err := os.Open(r.tokenFile)
-		if err != nil {
+		if cfg.Tokens, err = r.tokens(); err != nil {
 			return cmdline.Unusable("--token-file wants a file with a label and a token in each line", err)
-		}
-		defer f.Close()
-		if cfg.Tokens, err = relay.ParseTokens(f); err != nil {
-			return cmdline.Unusable("", fmt.Errorf("%s: %w", r.tokenFile, err))
 		}
 	}
 	if (r.cert == "") != (r.key == "") {
@@ -205,12 +271,6 @@ func (r *serving) load() (err error) {
 		if r.remote.Certificate, err = relay.LoadCertificate(r.remoteCert, r.remoteKey); err != nil {
 			return cmdline.Unusable("--admin-cert and --admin-key want a certificate and its key in PEM", err)
 		}
-	}
-	if err := r.addresses.Check(cfg); err != nil {
-		return cmdline.Usage("", "%v", err)
-	}
-	if err := r.remote.Check(&r.addresses); err != nil {
-		return cmdline.Usage("", "%v", err)
 	}
 	cfg.Version = r.process.Version
 	options := &slog.HandlerOptions{Level: r.level}
