@@ -253,6 +253,8 @@ func stateDir() string {
 func again(more ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], append(slices.Clone(os.Args[1:]), more...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	// It is for this process that systemd has set this.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WATCHDOG_PID=") })
 	return cmd
 }
 

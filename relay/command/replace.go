@@ -51,6 +51,7 @@ type renewal struct {
 
 // reload reads files anew. One that cannot be used changes nothing.
 func (n *renewal) reload() {
+	defer n.notifyReloading()()
 	if n.tokenFile != "" && n.process.Token(n.tokenFile) == "" {
 		tokens, err := n.tokens()
 		if err != nil {

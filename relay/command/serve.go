@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/urfave/cli/v2"
 
 	"share/relay"
@@ -81,6 +83,9 @@ func (r *serving) run(c *cli.Context) (err error) {
 	r.addresses.Sockets = new(relay.Sockets)
 	r.relay.Sockets = r.addresses.Sockets
 	defer r.addresses.Sockets.CloseRest()
+	if err := r.activate(); err != nil {
+		return err
+	}
 	if err := r.load(); err != nil {
 		return err
 	}
@@ -106,6 +111,8 @@ func (r *serving) run(c *cli.Context) (err error) {
 		return err
 	}
 	defer stopAccess()
+	r.relay.Serving = func() { r.notify(daemon.SdNotifyReady) }
+	r.relay.Replaced = r.notifyReplaced
 	rel, err := relay.New(r.relay)
 	if err != nil {
 		closeAll(doors)
@@ -121,7 +128,13 @@ func (r *serving) run(c *cli.Context) (err error) {
 		return fmt.Errorf("first token: %w", err)
 	}
 	defer r.followSignals(rel)()
-	return rel.Serve(ctx, doors...)
+	var watching sync.WaitGroup
+	ended := make(chan struct{})
+	watching.Go(func() { r.watch(ctx, rel, ended) })
+	err = rel.Serve(ctx, doors...)
+	close(ended)
+	watching.Wait()
+	return err
 }
 
 // open opens the data folder, if there is to be one, and the doors. Where another
