@@ -74,7 +74,9 @@ func (b *binding) hold(work, life context.Context) {
 	b.leave(err)
 }
 
-// drain lets the session's exchanges end once work has.
+// drain lets the session's exchanges end once work has. One that the relay drains
+// is left to it, within the grace: the relay ends it as soon as its visitors, who
+// cannot be served over another any more, have gone where the next one is.
 func (b *binding) drain(work, life context.Context) {
 	select {
 	case <-b.session.Done():
@@ -84,6 +86,13 @@ func (b *binding) drain(work, life context.Context) {
 	grace := b.cfg.grace()
 	ctx, cancel := context.WithTimeout(life, grace)
 	defer cancel()
+	if b.left() {
+		select {
+		case <-b.session.Done():
+			return
+		case <-ctx.Done():
+		}
+	}
 	// Its error says that exchanges were cut, which each of them tells.
 	_ = b.session.Drain(ctx, tunnel.Drain{DeadlineMS: grace.Milliseconds()})
 }

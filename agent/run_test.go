@@ -374,3 +374,35 @@ func TestRunUnverified(t *testing.T) {
 	}
 	strict.wantError(cmdline.ExitUnreached, "does not work")
 }
+
+// An agent that stops while a relay drains one of its sessions serves that one's
+// visitors until they are gone: there is no other for them.
+func TestStopWhileTheRelayDrains(t *testing.T) {
+	relay := newFakeRelay(t)
+	r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello)})
+	old := relay.waitBound()
+	r.event(EventReady)
+	if err := old.Send(&tunnel.Drain{DeadlineMS: 10_000}); err != nil {
+		t.Fatal(err)
+	}
+	relay.waitBound()
+	r.event(EventReady)
+	r.cancel()
+	<-relay.drains // of the new session
+	if a := ask(old, get("/x")); a.err != nil || a.body != "hello from /x" {
+		t.Errorf("a visitor of the old session: %+v", a)
+	}
+	select {
+	case <-relay.drains:
+		t.Error("the old session is drained by the agent")
+	case <-r.done:
+		t.Error("Run has returned")
+	default:
+	}
+	if err := old.Finish(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := r.wait(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
