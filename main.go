@@ -76,7 +76,8 @@ type sharing struct {
 	level       slog.Level
 	json, quiet bool
 
-	relay, relayCA, tokenFile, errorPages string
+	relays                         []string
+	relayCA, tokenFile, errorPages string
 }
 
 func httpCommand() *cli.Command {
@@ -89,7 +90,7 @@ func httpCommand() *cli.Command {
 			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN or --token-file.",
 		Action: s.share,
 		Flags: []cli.Flag{
-			cmdline.Text("relay", "use the relay at `ADDR`: share.example.com, https://host:port or http://127.0.0.1:7070 (default: one in this process)", &s.relay),
+			cmdline.Texts("relay", "use the relay at `ADDR`: share.example.com, https://host:port or http://127.0.0.1:7070; several, if it is given again (default: one in this process)", &s.relays),
 			cmdline.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &s.relayCA),
 			cmdline.Text("token-file", "read the token from `FILE`", &s.tokenFile),
 			cmdline.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &s.agent.Insecure),
@@ -155,7 +156,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		view.Show(e)
 	}
 	var local *relay.Local
-	if s.relay == "" {
+	if len(s.relays) == 0 {
 		if local, err = relay.NewLocal(s.agent.Target.Address.Port, s.agent.Version); err != nil {
 			return 0, "", err
 		}
@@ -184,20 +185,30 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	return code, sig.String(), nil
 }
 
-// load reads what the flags name: the relay, and files.
+// load reads what the flags name: relays, and files.
 func (s *sharing) load() (err error) {
 	cfg := &s.agent
-	if s.relay != "" {
-		if cfg.Relay, err = agent.ParseRelay(s.relay, cfg.Insecure); err != nil {
+	far := false // a relay is not on this machine
+	for i, relay := range s.relays {
+		u, err := agent.ParseRelay(relay, cfg.Insecure)
+		if err != nil {
 			return err
 		}
+		far = far || !u.Loopback()
+		if i == 0 {
+			cfg.Relay = u
+		} else {
+			cfg.Others = append(cfg.Others, u)
+		}
+	}
+	if len(s.relays) > 0 {
 		if cfg.Token = envToken(s.tokenFile); cfg.Token == "" && s.tokenFile != "" {
 			if cfg.Token, err = agent.LoadToken(s.tokenFile); err != nil {
 				return err
 			}
 		}
 	}
-	if cfg.Token == "" && s.relay != "" && !cfg.Relay.Loopback() {
+	if cfg.Token == "" && far {
 		cfg.Identity = agent.FindIdentity(os.Getenv)
 		if cfg.Identity == nil && os.Getenv("GITHUB_ACTIONS") == "true" {
 			return cmdline.Usage("put a token into SHARE_TOKEN, or give the job the permission id-token: write and have the relay trust it",

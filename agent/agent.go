@@ -3,23 +3,19 @@
 package agent
 
 import (
-	"context"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"share/agent/target"
-	"share/tunnel"
 	"share/tunnel/cmdline"
 )
 
-// An Agent is one tunnel: a target and the name it is reached by. Run starts
-// it, once.
+// An Agent is one tunnel: a target and the name it is reached by, at one relay or
+// several. Run starts it, once.
 type Agent struct {
 	cfg    Config
 	target *target.Target
-	dialer *dialer
+	loops  []*loop // one for each relay
 	prober *prober
 	fresh  *state // for what is to be new in each process
 
@@ -27,9 +23,6 @@ type Agent struct {
 	upOnce sync.Once
 	cut    chan struct{} // closed by Cut
 	once   sync.Once
-
-	current  atomic.Pointer[binding] // the one that is told of the target's health
-	verified atomic.Bool             // a request has come back through the public URL
 }
 
 // New returns an agent, or an *cmdline.Error for a Config that cannot work. It opens
@@ -40,7 +33,6 @@ func New(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg:    cfg,
-		dialer: newDialer(&cfg),
 		prober: newProber(&cfg),
 		fresh:  newState(),
 		up:     make(chan struct{}),
@@ -58,6 +50,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, cmdline.Usage("", "%v", err)
 	}
 	a.target = t
+	a.loops = newLoops(a)
 	return a, nil
 }
 
@@ -86,23 +79,9 @@ func (a *Agent) health(h target.Health) {
 	if h.Up {
 		a.upOnce.Do(func() { close(a.up) })
 	}
-	if b := a.current.Load(); b != nil {
-		b.report(h)
+	for _, l := range a.loops {
+		if b := l.current.Load(); b != nil {
+			b.report(h)
+		}
 	}
-}
-
-// hello is what the agent says to the relay on each connection. Its errors are
-// those of an Identity.
-func (a *Agent) hello(ctx context.Context) (tunnel.Hello, error) {
-	h := tunnel.Hello{
-		Version:  a.cfg.version(),
-		OS:       runtime.GOOS,
-		Token:    a.cfg.Token,
-		Insecure: a.cfg.Insecure,
-	}
-	var err error
-	if a.cfg.Identity != nil {
-		h.Token, err = a.cfg.Identity.obtain(ctx, a.cfg.Proxy, a.cfg.Relay.String())
-	}
-	return h, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,11 @@ type Config struct {
 	// Relay is the relay to connect to, as ParseRelay read it.
 	// If zero, Dial must be set.
 	Relay RelayURL
+
+	// Others are relays at which the target is reached as well, by the same
+	// name: there is a session with each, and each goes on without the others.
+	// If empty, or Dial is set, Relay is the only one.
+	Others []RelayURL
 
 	// Dial connects to the relay in place of TCP and TLS, for one in the same
 	// process. Its names belong to this process alone, so none is locked.
@@ -127,15 +133,23 @@ func (c *Config) identity() string {
 // near reports whether the relay is on this machine.
 func (c *Config) near() bool { return c.Dial != nil || c.Relay.Loopback() }
 
+// relays are all of them.
+func (c *Config) relays() []RelayURL {
+	if c.Dial != nil {
+		return []RelayURL{c.Relay}
+	}
+	return append([]RelayURL{c.Relay}, c.Others...)
+}
+
+// maxRelays bounds the relays of one agent.
+const maxRelays = 8
+
 // check returns an *cmdline.Error for what cannot work.
 func (c *Config) check() error {
+	if err := c.checkRelays(); err != nil {
+		return err
+	}
 	switch {
-	case c.Dial == nil && c.Relay.Host == "":
-		return cmdline.Usage("name it with --relay or SHARE_RELAY", "no relay is given")
-	case c.Dial == nil && c.Relay.Plain && !c.Insecure && !c.Relay.Loopback():
-		return cmdline.Usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", c.Relay)
-	case c.Token == "" && c.Identity == nil && !c.near():
-		return cmdline.Usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", c.Relay)
 	case c.Token != "" && c.Identity != nil:
 		return cmdline.Usage("leave one of them away", "a token and an identity are to be shown")
 	case !validToken(c.Token):
@@ -146,6 +160,29 @@ func (c *Config) check() error {
 		return cmdline.Usage("use at most 63 of a-z, 0-9 and -, with no - at either end", "name %.100q is no DNS label", c.Name)
 	case c.Lanes < 0 || c.Lanes > maxLanes:
 		return cmdline.Usage("", "%d lanes: a session has 1 to %d", c.Lanes, maxLanes)
+	}
+	return nil
+}
+
+// checkRelays is check for the relays.
+func (c *Config) checkRelays() error {
+	if c.Dial != nil {
+		return nil
+	}
+	relays := c.relays()
+	for i, relay := range relays {
+		switch {
+		case relay.Host == "":
+			return cmdline.Usage("name it with --relay or SHARE_RELAY", "no relay is given")
+		case i == maxRelays:
+			return cmdline.Usage("name fewer", "%d relays: an agent has %d at most", len(relays), maxRelays)
+		case slices.Contains(relays[:i], relay):
+			return cmdline.Usage("name each once", "relay %s is named twice", relay)
+		case relay.Plain && !c.Insecure && !relay.Loopback():
+			return cmdline.Usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", relay)
+		case c.Token == "" && c.Identity == nil && !relay.Loopback():
+			return cmdline.Usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", relay)
+		}
 	}
 	return nil
 }

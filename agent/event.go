@@ -51,7 +51,7 @@ type Event struct {
 	Kind EventKind
 	Time time.Time
 
-	Relay    string // the relay as the user named it
+	Relay    string // the relay as the user named it; but for EventConnecting, empty if there is only one
 	Identity string // what shows the relay who the agent is, in place of a token; empty if nothing does
 	URL      string // the tunnel's public URL
 	Name     string // the tunnel's name
@@ -89,7 +89,8 @@ type Event struct {
 //	error         code (the exit code), message, hint
 //	stopped       code (the exit code), reason
 //
-// Members may be added to a kind; none changes its meaning while "v" is 1.
+// An agent of several relays adds relay to ready, request and reconnecting, and to
+// a warning about one of them. Members may be added to a kind; none changes its meaning while "v" is 1.
 // Bytes that are not UTF-8 become U+FFFD.
 func (e Event) MarshalJSON() ([]byte, error) {
 	head := eventHead{1, e.Kind.String(), stamp(e.Time)}
@@ -108,7 +109,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 			Verified bool   `json:"verified"`
 			Via      string `json:"via,omitempty"`
 			Reason   string `json:"reason,omitempty"`
-		}{head, e.URL, e.Name, e.Verified, e.Via, e.Reason})
+			Relay    string `json:"relay,omitempty"`
+		}{head, e.URL, e.Name, e.Verified, e.Via, e.Reason, e.Relay})
 	case EventRequest:
 		return json.Marshal(struct {
 			eventHead
@@ -119,13 +121,15 @@ func (e Event) MarshalJSON() ([]byte, error) {
 			Cause  string  `json:"cause"`
 			Detail string  `json:"detail,omitempty"`
 			MS     float64 `json:"ms"`
-		}{head, e.ID, e.Method, e.Target, e.Status, causeName(e.Cause), e.Detail, millis(e.Elapsed)})
+			Relay  string  `json:"relay,omitempty"`
+		}{head, e.ID, e.Method, e.Target, e.Status, causeName(e.Cause), e.Detail, millis(e.Elapsed), e.Relay})
 	case EventReconnecting:
 		return json.Marshal(struct {
 			eventHead
 			Reason  string  `json:"reason"`
 			RetryMS float64 `json:"retry_ms"`
-		}{head, e.Reason, millis(e.Retry)})
+			Relay   string  `json:"relay,omitempty"`
+		}{head, e.Reason, millis(e.Retry), e.Relay})
 	case EventTarget:
 		state := "down"
 		if e.Up {
@@ -142,7 +146,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		return json.Marshal(struct {
 			eventHead
 			Message string `json:"message"`
-		}{head, e.Message})
+			Relay   string `json:"relay,omitempty"`
+		}{head, e.Message, e.Relay})
 	case EventError:
 		return json.Marshal(struct {
 			eventHead

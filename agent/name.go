@@ -29,26 +29,26 @@ type name struct {
 
 // claim makes the name this process's own, or returns an *cmdline.Error that says whose
 // it is.
-func (a *Agent) claim(ctx context.Context) (*name, error) {
-	st, err := openState(ctx, a.cfg.StateDir)
+func (l *loop) claim(ctx context.Context) (*name, error) {
+	st, err := openState(ctx, l.cfg.StateDir)
 	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		return nil, e
 	}
 	if err != nil {
-		a.warn(fmt.Sprintf("the state folder %s cannot be used, so the default name changes with each start: %v", a.cfg.StateDir, err))
-		st = a.fresh
+		l.warn(fmt.Sprintf("the state folder %s cannot be used, so the default name changes with each start: %v", l.cfg.StateDir, err))
+		st = l.fresh
 	}
-	n := &name{holder: st.holder(), wanted: a.cfg.Name, takeover: a.cfg.Takeover}
+	n := &name{holder: st.holder(), wanted: l.cfg.Name, takeover: l.cfg.Takeover}
 	dir := st.dir
-	if a.cfg.Dial != nil || a.cfg.Random {
+	if l.cfg.Dial != nil || l.cfg.Random {
 		dir = "" // nobody else can mean this name
 	}
-	n.claims = newClaims(dir, a.cfg.Relay.String())
+	n.claims = newClaims(dir, l.cfg.Relay.String())
 	switch {
-	case a.cfg.Random:
-		n.seed = a.fresh.seed("", "")
+	case l.cfg.Random:
+		n.seed = l.fresh.seed("", "")
 	case n.wanted == "":
-		n.seed = st.seed(a.cfg.Folder, seedTarget(a.cfg.Target.Address))
+		n.seed = st.seed(l.cfg.Folder, seedTarget(l.cfg.Target.Address))
 		n.locks = append(n.locks, "seed:"+n.seed)
 		if last := n.claims.bound("seed:" + n.seed); last != "" {
 			n.locks = append(n.locks, last)
@@ -68,7 +68,7 @@ func (a *Agent) claim(ctx context.Context) (*name, error) {
 			n.busy = append(n.busy, lock)
 		}
 		if err != nil {
-			a.warn(fmt.Sprintf("the name is not locked against another agent on this machine: %v", err))
+			l.warn(fmt.Sprintf("the name is not locked against another agent on this machine: %v", err))
 		}
 	}
 	return n, nil

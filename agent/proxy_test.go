@@ -40,12 +40,12 @@ func TestProxyRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = a.dialer.reach(t.Context(), greetEcho)
+		_, err = a.loops[0].dialer.reach(t.Context(), greetEcho)
 		if _, ok := errors.AsType[*proxyError](err); !ok {
 			t.Errorf("%q: got %v", answer, err)
 			continue
 		}
-		e := a.verdict(err, false)
+		e := a.loops[0].verdict(err, false)
 		switch {
 		case want.text == "":
 			if e != nil {

@@ -5,27 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"share/tunnel"
 	"share/tunnel/cmdline"
 )
 
-// Run holds the tunnel open until ctx ends: it connects, binds the name,
-// serves, and begins again when the session is lost, for ever. When ctx ends,
-// exchanges in flight have the grace to end; new ones are refused unprocessed.
-// Run returns nil if ctx or Cut ended it, or an *cmdline.Error if trying again cannot
-// help, after all that it started has ended. It tells the error to no view.
+// Run holds the tunnel open until ctx ends, at each relay: it connects, binds the
+// name, serves, and begins again when the session is lost, for ever. When ctx
+// ends, exchanges in flight have the grace to end; new ones are refused
+// unprocessed. Run returns nil if ctx or Cut ended it, or an *cmdline.Error if trying
+// again cannot help, at any relay, after all that it started has ended. It tells
+// the error to no view.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.target.Close()
 	if a.cfg.Dial == nil {
-		if err := checkSelf(ctx, a.cfg.Target.Address, a.cfg.Relay); err != nil {
-			return err
+		for _, l := range a.loops {
+			if err := checkSelf(ctx, a.cfg.Target.Address, l.cfg.Relay); err != nil {
+				return err
+			}
 		}
 	}
-	name, err := a.claim(ctx)
-	if err != nil {
+	if err := a.claim(ctx); err != nil {
 		return err
 	}
 	if a.cfg.Notice != "" {
@@ -36,7 +42,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer stop(nil)
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	l := &loop{Agent: a, name: name, stop: stop}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		select {
@@ -50,28 +55,115 @@ func (a *Agent) Run(ctx context.Context) error {
 		// It watches for as long as there are exchanges, and returns nil.
 		_ = a.target.Run(life)
 	})
-	wg.Go(func() { l.watch(work) })
-	l.run(work, life)
-	l.sessions.Wait()
+	wg.Go(func() { a.watch(work, stop) })
+	a.runAll(work, life, stop)
 	kill()
 	wg.Wait()
-	name.release()
+	for _, l := range a.loops {
+		l.name.release()
+	}
 	if e, ok := errors.AsType[*cmdline.Error](context.Cause(work)); ok {
 		return e
 	}
 	return nil
 }
 
-// A loop holds one session after the other.
+// claim makes the names at all relays this process's own.
+func (a *Agent) claim(ctx context.Context) (err error) {
+	for i, l := range a.loops {
+		if l.name, err = l.claim(ctx); err != nil {
+			for _, l := range a.loops[:i] {
+				l.name.release()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// runAll runs all loops, each until work ends or its relay refuses for good. It
+// returns when their sessions have ended, too. The last relay's refusal ends the
+// work.
+func (a *Agent) runAll(work, life context.Context, stop context.CancelCauseFunc) {
+	var left atomic.Int64
+	left.Store(int64(len(a.loops)))
+	var wg sync.WaitGroup
+	for _, l := range a.loops {
+		wg.Go(func() {
+			own, cancel := context.WithCancelCause(work)
+			defer cancel(nil)
+			l.stop = cancel
+			l.run(own, life)
+			e, refused := errors.AsType[*cmdline.Error](context.Cause(own))
+			switch last := left.Add(-1) == 0; {
+			case refused && last:
+				stop(e)
+			case refused && work.Err() == nil:
+				l.warn(fmt.Sprintf("this relay is given up: %s: %s", oneLine(e.Message), e.Hint))
+			}
+			l.sessions.Wait()
+		})
+	}
+	wg.Wait()
+}
+
+// A loop holds one session with a relay after the other.
 type loop struct {
 	*Agent
+	cfg      Config // the Agent's, with Relay being the loop's
+	label    string // names the relay in events; empty if there is only one
+	dialer   *dialer
 	name     *name
-	stop     context.CancelCauseFunc // ends the work, with an *cmdline.Error
+	stop     context.CancelCauseFunc // ends the work at this relay, with an *cmdline.Error
 	sessions sync.WaitGroup          // those that still run, superseded ones too
+
+	current  atomic.Pointer[binding] // the one that is told of the target's health
+	verified atomic.Bool             // a request has come back through the public URL
 
 	mu     sync.Mutex
 	ever   bool   // a name was bound, guarded by mu
 	reason string // of the last failure, guarded by mu
+}
+
+// newLoops returns the loops for all relays.
+func newLoops(a *Agent) (loops []*loop) {
+	relays := a.cfg.relays()
+	for _, relay := range relays {
+		l := &loop{Agent: a, cfg: a.cfg}
+		l.cfg.Relay = relay
+		l.dialer = newDialer(&l.cfg)
+		if len(relays) > 1 {
+			l.label = relay.String()
+		}
+		loops = append(loops, l)
+	}
+	return loops
+}
+
+// emit tells the view, and which relay it is about if there are several.
+func (l *loop) emit(e Event) {
+	if l.label != "" {
+		e.Relay = l.label
+	}
+	l.Agent.emit(e)
+}
+
+func (l *loop) warn(message string) { l.emit(Event{Kind: EventWarning, Message: message}) }
+
+// hello is what the agent says to the relay on each connection. Its errors are
+// those of an Identity.
+func (l *loop) hello(ctx context.Context) (tunnel.Hello, error) {
+	h := tunnel.Hello{
+		Version:  l.cfg.version(),
+		OS:       runtime.GOOS,
+		Token:    l.cfg.Token,
+		Insecure: l.cfg.Insecure,
+	}
+	var err error
+	if l.cfg.Identity != nil {
+		h.Token, err = l.cfg.Identity.obtain(ctx, l.cfg.Proxy, l.cfg.Relay.String())
+	}
+	return h, err
 }
 
 // run returns when work ends; sessions may still be draining then.
@@ -140,33 +232,37 @@ func (l *loop) connect(ctx context.Context) (*binding, error) {
 	return b, nil
 }
 
-// watch ends the agent when the relay, or the target, takes too long to come
-// up for the first time.
-func (l *loop) watch(work context.Context) {
-	if l.cfg.Wait <= 0 {
+// watch ends the agent when the relays, or the target, take too long to come up
+// for the first time.
+func (a *Agent) watch(work context.Context, stop context.CancelCauseFunc) {
+	if a.cfg.Wait <= 0 {
 		return
 	}
 	select {
 	case <-work.Done():
 		return
-	case <-time.After(l.cfg.Wait):
+	case <-time.After(a.cfg.Wait):
 	}
-	if !l.everBound() {
-		message := fmt.Sprintf("no tunnel at %s after %v", l.cfg.Relay, l.cfg.Wait)
-		if why := l.failed(); why != "" {
+	if !slices.ContainsFunc(a.loops, (*loop).everBound) {
+		var tried []string
+		for _, l := range a.loops {
+			tried = append(tried, l.cfg.Relay.String())
+		}
+		message := fmt.Sprintf("no tunnel at %s after %v", strings.Join(tried, " or "), a.cfg.Wait)
+		if why := a.loops[0].failed(); why != "" {
 			message += ": " + why
 		}
-		l.stop(&cmdline.Error{Code: cmdline.ExitUnreached, Message: message, Hint: "start the relay, or check --relay and the network"})
+		stop(&cmdline.Error{Code: cmdline.ExitUnreached, Message: message, Hint: "start the relay, or check --relay and the network"})
 		return
 	}
 	select {
-	case <-l.up:
+	case <-a.up:
 	default:
-		message := fmt.Sprintf("the target did not come up in %v", l.cfg.Wait)
-		if f := l.target.Health().Failure; f != nil {
+		message := fmt.Sprintf("the target did not come up in %v", a.cfg.Wait)
+		if f := a.target.Health().Failure; f != nil {
 			message += ": " + oneLine(f.Error())
 		}
-		l.stop(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port"})
+		stop(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port"})
 	}
 }
 

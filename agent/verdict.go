@@ -12,14 +12,14 @@ import (
 // verdict returns the *cmdline.Error that err means, or nil if another try may help.
 // met says that this relay has taken us before: then whatever answers now in
 // its place is a fault that somebody will mend.
-func (a *Agent) verdict(err error, met bool) *cmdline.Error {
+func (l *loop) verdict(err error, met bool) *cmdline.Error {
 	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		return e
 	}
 	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
 		e := refusal(r.Code, r.Message, r.RetryAfter, err)
-		if e != nil && e.Code == cmdline.ExitToken && a.cfg.Identity != nil {
-			e.Hint = "ask the relay's owner to trust the identity of " + a.cfg.Identity.String() + ", with share relay trust"
+		if e != nil && e.Code == cmdline.ExitToken && l.cfg.Identity != nil {
+			e.Hint = "ask the relay's owner to trust the identity of " + l.cfg.Identity.String() + ", with share relay trust"
 		}
 		return e
 	}
@@ -29,7 +29,7 @@ func (a *Agent) verdict(err error, met bool) *cmdline.Error {
 	if met {
 		return nil
 	}
-	relay := a.cfg.Relay
+	relay := l.cfg.Relay
 	if errors.Is(err, tunnel.ErrNotRelay) {
 		hint := "check --relay: is it the right host and port?"
 		if relay.Plain {

@@ -82,9 +82,15 @@ func (l *live) show(out *output, e agent.Event) {
 
 // block gives the status of the tunnel, in a box where there is room.
 func block(s *state, st *style, width int) string {
-	rows := []string{st.mark(s.verified) + st.strong.Render("Ready")}
-	if !s.verified {
-		rows[0] += st.fair.Render(", but not verified: " + escape(s.reason))
+	best := s.links[0] // for the head: a relay that is ready, and verified if one is
+	for _, l := range s.links {
+		if l.linked && (!best.linked || l.verified && !best.verified) {
+			best = l
+		}
+	}
+	rows := []string{st.mark(best.verified) + st.strong.Render("Ready")}
+	if !best.verified {
+		rows[0] += st.fair.Render(", but not verified: " + escape(best.reason))
 	}
 	health := "not known yet"
 	switch {
@@ -93,15 +99,14 @@ func block(s *state, st *style, width int) string {
 	case s.known:
 		health = "down: " + s.cause.Phrase()
 	}
-	rows = append(rows,
-		st.dim.Render("URL    ")+" "+st.url.Render(escape(s.url)),
-		st.dim.Render("Target ")+" "+escape(s.target)+st.dim.Render(" ("+health+")"))
-	if s.relay != "" {
-		row := st.dim.Render("Relay  ") + " " + escape(s.relay)
-		if s.via != "" {
-			row += st.dim.Render(" (" + escape(s.via) + ")")
+	for _, url := range s.urls() {
+		rows = append(rows, st.dim.Render("URL    ")+" "+st.url.Render(escape(url)))
+	}
+	rows = append(rows, st.dim.Render("Target ")+" "+escape(s.target)+st.dim.Render(" ("+health+")"))
+	for _, l := range s.links {
+		if l.relay != "" {
+			rows = append(rows, st.dim.Render("Relay  ")+" "+escape(l.relay)+st.dim.Render(l.notes(len(s.links) > 1, l == best)))
 		}
-		rows = append(rows, row)
 	}
 	text := strings.Join(rows, "\n")
 	const sides = 4 // border and padding
@@ -109,6 +114,28 @@ func block(s *state, st *style, width int) string {
 		return text + "\n"
 	}
 	return st.frame.Render(text) + "\n"
+}
+
+// notes gives what there is to say of a relay behind its name. What the head of
+// the block says is not said again.
+func (l *link) notes(several, best bool) string {
+	var notes []string
+	if l.via != "" {
+		notes = append(notes, escape(l.via))
+	}
+	switch {
+	case !several:
+	case !l.linked && l.reason != "":
+		notes = append(notes, "not connected: "+escape(l.reason))
+	case !l.linked:
+		notes = append(notes, "not connected yet")
+	case !l.verified && !best:
+		notes = append(notes, "not verified: "+escape(l.reason))
+	}
+	if len(notes) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(notes, ", ") + ")"
 }
 
 // eventLine gives the line for an event that is no request, or nothing for one
@@ -124,9 +151,13 @@ func eventLine(e agent.Event, s *state, st *style, hint string) string {
 	case agent.EventReady:
 		return st.mark(e.Verified) + "Ready again at " + st.url.Render(escape(e.URL)) + "\n"
 	case agent.EventReconnecting:
-		return st.mark(false) + "Reconnecting: " + escape(e.Reason) + "\n"
+		to := ""
+		if e.Relay != "" {
+			to = " to " + escape(e.Relay)
+		}
+		return st.mark(false) + "Reconnecting" + to + ": " + escape(e.Reason) + "\n"
 	case agent.EventTarget:
-		if e.Up && !s.linked {
+		if e.Up && !s.linked() {
 			return ""
 		}
 		if e.Up {
@@ -137,7 +168,11 @@ func eventLine(e agent.Event, s *state, st *style, hint string) string {
 		}
 		return st.mark(false) + escape(s.target) + " is down: " + e.Cause.Phrase() + "\n"
 	case agent.EventWarning:
-		return st.fair.Render("Warning: ") + escape(e.Message) + "\n"
+		about := ""
+		if e.Relay != "" {
+			about = escape(e.Relay) + ": "
+		}
+		return st.fair.Render("Warning: ") + about + escape(e.Message) + "\n"
 	case agent.EventError:
 		return st.bad.Render("share: ") + strings.TrimPrefix(errorLine(e.Message, e.Hint), "share: ")
 	case agent.EventStopped:

@@ -100,6 +100,14 @@ func (l *logger) append(b []byte, e agent.Event, hint string) []byte {
 
 // record gives an event as a log has it.
 func record(e agent.Event) (slog.Level, string, []slog.Attr) {
+	level, msg, attrs := recordOf(e)
+	if e.Relay != "" && e.Kind != agent.EventConnecting {
+		attrs = append(attrs, slog.String("relay", e.Relay)) // one of several
+	}
+	return level, msg, attrs
+}
+
+func recordOf(e agent.Event) (slog.Level, string, []slog.Attr) {
 	level := slog.LevelInfo
 	switch e.Kind {
 	case agent.EventConnecting:

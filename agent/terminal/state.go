@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"slices"
 	"time"
 
 	"share/agent"
@@ -9,43 +10,80 @@ import (
 
 // state is what the events so far add up to.
 type state struct {
-	target   string // as the user named it
+	target string  // as the user named it
+	links  []*link // one for each relay, in the order in which they were first heard of
+	known  bool    // the target's health is known
+	up     bool
+	since  time.Time
+	cause  tunnel.Cause // why the target is down
+	hinted map[tunnel.Cause]bool
+}
+
+// A link is the way to one relay.
+type link struct {
 	relay    string
 	via      string // through what it is reached, if through anything
 	url      string
 	verified bool
 	reason   string // why it is not verified, or why the session ended
 	linked   bool   // ready, and not reconnecting since
-	known    bool   // the target's health is known
-	up       bool
-	since    time.Time
-	cause    tunnel.Cause // why the target is down
-	hinted   map[tunnel.Cause]bool
 	trying   string // the last attempt that was shown
 }
 
 // news is what an event changed.
 type news struct {
-	url      bool   // there is a URL, and it is not the last one
+	url      bool   // there is a URL, and it is not one of those that were
 	changed  bool   // the status block is not what it was
 	repeated bool   // one more attempt for the reason of the last
 	hint     string // what to do about it, when that was not said since the target was last up
+}
+
+// link returns the one that e is about. What names no relay is about the only one.
+func (s *state) link(e agent.Event) *link {
+	for _, l := range s.links {
+		if l.relay == e.Relay || e.Relay == "" {
+			return l
+		}
+		if l.relay == "" {
+			l.relay = e.Relay
+			return l
+		}
+	}
+	l := &link{relay: e.Relay}
+	s.links = append(s.links, l)
+	return l
+}
+
+// linked reports whether a relay is.
+func (s *state) linked() bool {
+	return slices.ContainsFunc(s.links, func(l *link) bool { return l.linked })
+}
+
+// urls are those there are, each once.
+func (s *state) urls() (urls []string) {
+	for _, l := range s.links {
+		if l.url != "" && !slices.Contains(urls, l.url) {
+			urls = append(urls, l.url)
+		}
+	}
+	return urls
 }
 
 // apply takes e into s.
 func (s *state) apply(e agent.Event) (n news) {
 	switch e.Kind {
 	case agent.EventConnecting:
-		n.repeated = s.trying != ""
-		s.relay = e.Relay
+		n.repeated = s.link(e).trying != ""
 	case agent.EventReconnecting:
-		n.repeated = s.trying == e.Reason
-		s.linked, s.trying, s.reason = false, e.Reason, e.Reason
+		l := s.link(e)
+		n.repeated = l.trying == e.Reason
+		l.linked, l.trying, l.reason = false, e.Reason, e.Reason
 	case agent.EventReady:
-		n.url = s.url != e.URL
-		n.changed = n.url || s.verified != e.Verified || s.via != e.Via
-		s.url, s.via, s.verified, s.reason = e.URL, e.Via, e.Verified, e.Reason
-		s.linked, s.trying = true, ""
+		l := s.link(e)
+		n.url = !slices.Contains(s.urls(), e.URL)
+		n.changed = l.url != e.URL || l.verified != e.Verified || l.via != e.Via
+		l.url, l.via, l.verified, l.reason = e.URL, e.Via, e.Verified, e.Reason
+		l.linked, l.trying = true, ""
 	case agent.EventTarget:
 		s.known, s.up, s.since, s.cause = true, e.Up, e.Since, e.Cause
 		if e.Up {

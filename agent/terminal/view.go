@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,8 @@ type Config struct {
 	Target string
 
 	// URLFile is a file that holds the URL and a newline while the tunnel is
-	// ready. It is never seen half-written. If empty, none is written.
+	// ready: a line for each relay, if there are several. It is never seen
+	// half-written. If empty, none is written.
 	URLFile string
 
 	// Level is the least level of the logs in the modes that have any.
@@ -71,6 +73,7 @@ const (
 type View struct {
 	cfg  Config
 	show func(*output, agent.Event)
+	made state // of what is ready, for the URL's file; owned by run
 
 	mu      sync.Mutex
 	queue   []agent.Event // guarded by mu
@@ -209,7 +212,8 @@ func (v *View) writeURL(out *output, e agent.Event) {
 	if v.cfg.URLFile == "" {
 		return
 	}
-	if err := WriteURL(v.cfg.URLFile, e.URL); err != nil {
+	v.made.apply(e)
+	if err := WriteURL(v.cfg.URLFile, strings.Join(v.made.urls(), "\n")); err != nil {
 		v.show(out, warning("%v", err))
 	}
 }

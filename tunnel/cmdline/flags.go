@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -36,6 +37,46 @@ func Text(name, usage string, dst *string) cli.Flag {
 // Toggle makes a flag without a value, as Value does, that sets dst to true.
 func Toggle(name, usage string, dst *bool) cli.Flag {
 	return &cli.BoolFlag{Name: name, Usage: usage, Destination: dst, DisableDefaultText: true, EnvVars: []string{Variable(name)}}
+}
+
+// Texts makes a flag, as Text does, that can be given more than once, and then sets
+// dst to all its texts. So does one text with commas between.
+func Texts(name, usage string, dst *[]string) cli.Flag {
+	t := &texts{dst: dst}
+	return &textsFlag{&cli.GenericFlag{Name: name, Usage: usage, Value: t, EnvVars: []string{Variable(name)}}, t}
+}
+
+// A textsFlag is what Texts makes.
+type textsFlag struct {
+	*cli.GenericFlag
+	texts *texts
+}
+
+// Apply is cli.Flag's. It sets what the environment has.
+func (f *textsFlag) Apply(set *flag.FlagSet) error {
+	err := f.GenericFlag.Apply(set)
+	f.texts.old = true
+	return err
+}
+
+// texts is a flag's value as package cli has it.
+type texts struct {
+	dst *[]string
+	old bool // what dst has gives way to what comes
+}
+
+func (t *texts) String() string { return "" }
+
+func (t *texts) Set(s string) error {
+	if t.old {
+		*t.dst, t.old = nil, false
+	}
+	var more []string
+	if err := List(&more)(s); err != nil {
+		return err
+	}
+	*t.dst = append(*t.dst, more...)
+	return nil
 }
 
 // Unset takes from flags that Value, Text and Toggle made their variables in the

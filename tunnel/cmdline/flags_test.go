@@ -2,11 +2,14 @@ package cmdline
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"net/url"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 )
 
 func TestSetters(t *testing.T) {
@@ -89,4 +92,30 @@ func value(p any) string {
 		return (*p).String()
 	}
 	return ""
+}
+
+// What stands on the command line, all of it, goes before the environment.
+func TestTexts(t *testing.T) {
+	for _, tt := range []struct {
+		environment string
+		args        []string
+		want        string // "" if it is refused
+	}{
+		{"", nil, "[]"},
+		{"a,b", nil, "[a b]"},
+		{"", []string{"--to=a"}, "[a]"},
+		{"", []string{"--to=a", "--to=b, c"}, "[a b c]"},
+		{"x,y", []string{"--to=a", "--to=b"}, "[a b]"},
+		{"", []string{"--to=a,"}, ""},
+		{",", nil, ""},
+	} {
+		t.Setenv("SHARE_TO", tt.environment)
+		var got []string
+		app := &cli.App{Writer: io.Discard, ErrWriter: io.Discard, Flags: []cli.Flag{Texts("to", "", &got)},
+			ExitErrHandler: func(*cli.Context, error) {}, Action: func(*cli.Context) error { return nil }}
+		err := app.Run(append([]string{"x"}, tt.args...))
+		if text := fmt.Sprint(got); err == nil && text != tt.want || (err != nil) != (tt.want == "") {
+			t.Errorf("%q, %v: got %s, %v, want %s", tt.environment, tt.args, text, err, tt.want)
+		}
+	}
 }
