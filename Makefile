@@ -18,7 +18,8 @@ SUITES = $(filter-out ./testdata/clients ./testdata/clients/%,$(sort $(patsubst 
 COMMANDS = ./testdata/bench
 
 # program:package of Debian, for each client that tests run.
-NEEDS = curl:curl git:git litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin promtool:prometheus
+NEEDS = curl:curl git:git litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin \
+	promtool:prometheus systemd-analyze:systemd
 
 .PHONY: test needs check fuzz bench chaos soak cover build clean
 
