@@ -101,6 +101,11 @@ type State struct {
 // after all that it started has ended: nil, or why ln failed. Who can connect
 // may do all.
 func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
+	return serve(ctx, ln, r.handler(), callTimeout)
+}
+
+// handler is the API for who may do all.
+func (r *Relay) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range r.api() {
 		mux.HandleFunc(e.pattern, e.serve)
@@ -108,7 +113,7 @@ func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
 	if r.Replace != nil {
 		mux.HandleFunc("POST "+handover.Path, r.replace)
 	}
-	return serve(ctx, ln, mux, callTimeout)
+	return mux
 }
 
 // serve is Serve for any handler. An answer takes no longer than writeTimeout,
