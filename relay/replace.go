@@ -106,6 +106,11 @@ func (r *Relay) handOver(ctx context.Context, conn *handover.Conn) (pid int, err
 	if _, err := conn.Receive(ctx, handover.Listening); err != nil {
 		return pid, err
 	}
+	// The agents of the process before this one come here first: their visitors
+	// wait for them here.
+	if err := r.names.Settled(ctx); err != nil {
+		return pid, err
+	}
 	r.save(ctx)
 	if err := r.cfg.Store.Lend(); err != nil {
 		return pid, err

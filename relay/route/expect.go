@@ -69,6 +69,27 @@ func (g *Registry) Expect(held []Held, patience time.Duration) {
 	})
 }
 
+// Settled returns when no agent is expected any more that Expect has announced, or
+// ctx's error.
+func (g *Registry) Settled(ctx context.Context) error {
+	g.mu.RLock()
+	var expected []*absence
+	for _, t := range g.names {
+		if a := t.absence.Load(); a != nil {
+			expected = append(expected, a)
+		}
+	}
+	g.mu.RUnlock()
+	for _, a := range expected {
+		select {
+		case <-a.over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // endAbsence lets those go on who wait for the agent; the registry's mu is held.
 func (t *Tunnel) endAbsence() {
 	if a := t.absence.Swap(nil); a != nil {

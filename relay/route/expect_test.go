@@ -129,3 +129,27 @@ func TestFreeze(t *testing.T) {
 		t.Errorf("it is as before: %v", err)
 	}
 }
+
+// A process that is about to be replaced itself has the agents come first that it
+// was told of.
+func TestSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := known("x", "y")
+		if err := g.Settled(t.Context()); err != nil {
+			t.Errorf("nobody is expected: %v", err)
+		}
+		g.Expect([]Held{{"x", "ann", "one"}, {"y", "ann", "one"}}, time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := g.Settled(ctx); err != context.DeadlineExceeded {
+			t.Errorf("two are expected: %v", err)
+		}
+		began := time.Now()
+		if _, err := g.Bind(t.Context(), Claim{Account: "ann", Name: "x", Holder: "one", Session: new(tunnel.Session)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Settled(t.Context()); err != nil || time.Since(began) != time.Minute-time.Second {
+			t.Errorf("one came, one did not: %v after %v", err, time.Since(began))
+		}
+	})
+}
