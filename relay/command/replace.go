@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"sync/atomic"
 
@@ -40,6 +41,12 @@ func (r *serving) precede(ctx context.Context) error {
 	}
 	r.before, r.data, r.relay.Before = before, dir, before
 	return nil
+}
+
+// replacedBy notes that another process is the relay, and tells systemd.
+func (r *serving) replacedBy(pid int) {
+	r.successor.Store(int64(pid))
+	r.notify(fmt.Sprintf("MAINPID=%d", pid))
 }
 
 // A renewal is what signals ask of a relay that runs.
@@ -88,6 +95,9 @@ func (n *renewal) upgrade() {
 	}
 	log.Info("upgrading", "pid", cmd.Process.Pid, "program", cmd.Path)
 	err := cmd.Wait()
+	if n.successor.Load() == int64(cmd.Process.Pid) {
+		return // it took the relay's place, and has ended in its time
+	}
 	reason := "it ended without an error"
 	if err != nil {
 		reason = err.Error()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/urfave/cli/v2"
@@ -35,6 +36,8 @@ type serving struct {
 	accessFormat          access.Format
 	replace               bool
 	before                *relay.Predecessor // whose place is taken, nil if nobody's
+
+	successor atomic.Int64 // the process that has taken this one's place, 0 if none has
 }
 
 // Relay returns share relay, with the commands below it.
@@ -112,7 +115,7 @@ func (r *serving) run(c *cli.Context) (err error) {
 	}
 	defer stopAccess()
 	r.relay.Serving = func() { r.notify(daemon.SdNotifyReady) }
-	r.relay.Replaced = r.notifyReplaced
+	r.relay.Replaced = r.replacedBy
 	rel, err := relay.New(r.relay)
 	if err != nil {
 		closeAll(doors)

@@ -37,9 +37,6 @@ func (r *serving) notifyReloading() (done func()) {
 	return func() { r.notify(daemon.SdNotifyReady) }
 }
 
-// notifyReplaced tells systemd that another process is the service's main one.
-func (r *serving) notifyReplaced(pid int) { r.notify(fmt.Sprintf("MAINPID=%d", pid)) }
-
 // watch tells systemd that the relay stops once ctx has ended and, if it wants
 // to know, that the relay lives, until done is closed.
 func (r *serving) watch(ctx context.Context, rel *relay.Relay, done <-chan struct{}) {

@@ -21,20 +21,25 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "deploy")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binary = sync.OnceValues(func() (string, error) { return rig.Build(context.Background(), dir) })
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(dir)
+		if dir, err := scratch(); err == nil {
+			os.RemoveAll(dir)
+		}
 		os.Exit(code)
 	}))
 }
 
-// binary builds the command, once. It is set before all tests.
-var binary func() (string, error)
+// scratch is a folder for what all tests share.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "deploy") })
+
+// binary is the command, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	return rig.Build(context.Background(), dir)
+})
 
 // patience is how long is waited for what must happen.
 const patience = 30 * time.Second

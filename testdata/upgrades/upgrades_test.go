@@ -4,7 +4,6 @@ package upgrades
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -17,20 +16,25 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "upgrades")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binary = sync.OnceValues(func() (string, error) { return rig.Build(context.Background(), dir) })
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(dir)
+		if dir, err := scratch(); err == nil {
+			os.RemoveAll(dir)
+		}
 		os.Exit(code)
 	}))
 }
 
-// binary builds the command, once. It is set before all tests.
-var binary func() (string, error)
+// scratch is a folder for what all tests share.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "upgrades") })
+
+// binary is the command, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	return rig.Build(context.Background(), dir)
+})
 
 // times is how often relay and agent are replaced.
 func times(t *testing.T) int {
