@@ -309,7 +309,7 @@ func fetch(ts *testscript.TestScript, args []string) (string, error) {
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if host, port, _ := net.SplitHostPort(addr); strings.HasSuffix(host, ".localhost") {
+			if host, port, _ := net.SplitHostPort(addr); strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".test") {
 				addr = net.JoinHostPort("127.0.0.1", port)
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)

@@ -35,7 +35,7 @@ import (
 //	issuer NAME VAR                    issue identity tokens with NAME's certificate, which is for localhost, and set VAR to the URL
 //	idtoken VAR CLAIMS                 set VAR to a token of the issuer with CLAIMS, as parameters of a URL; age=TIME makes it older
 //	[!] get [-x METHOD] [-a ACCEPT] [-h HOST] [-f FIELD] [-ca FILE] URL
-//	                                   write an answer's status line, fields and body to stdout; NAME.localhost is loopback
+//	                                   write an answer's status line, fields and body to stdout; NAME.localhost and NAME.test are loopback
 //	until RE get ...                   get until the answer is like RE
 //	ask NAME get ...                   get beside the script
 //	[!] answered NAME                  wait for that, and write the answer to stdout

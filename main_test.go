@@ -22,7 +22,7 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakless{m}, map[string]func(){"share": main})
+	testscript.Main(leakless{m}, map[string]func(){"share": main, "pebble": runPebble})
 }
 
 // leakless fails tests that leave goroutines behind.
@@ -68,12 +68,15 @@ func TestArrows(t *testing.T) {
 		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
 		"share/agent/terminal": {"share/agent", "share/tunnel", "share/tunnel/cmdline"},
-		"share/relay":          {"share/relay/access", "share/relay/account", "share/relay/admin", "share/relay/edge", "share/relay/handover", "share/relay/identity", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/nbio"},
+		"share/relay":          {"share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/domain", "share/relay/edge", "share/relay/handover", "share/relay/identity", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/nbio"},
 		"share/relay/access":   {},
 		"share/relay/account":  {"share/relay/store", "share/tunnel"},
-		"share/relay/admin":    {"share/relay/account", "share/relay/handover", "share/relay/meter", "share/relay/route", "share/relay/store"},
-		"share/relay/command":  {"share/relay", "share/relay/access", "share/relay/account", "share/relay/admin", "share/relay/doctor", "share/relay/handover", "share/relay/store", "share/tunnel/cmdline"},
+		"share/relay/acme":     {},
+		"share/relay/admin":    {"share/relay/account", "share/relay/domain", "share/relay/handover", "share/relay/meter", "share/relay/route", "share/relay/store"},
+		"share/relay/command":  {"share/relay", "share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/doctor", "share/relay/handover", "share/relay/store", "share/tunnel/cmdline"},
+		"share/relay/dns":      {},
 		"share/relay/doctor":   {},
+		"share/relay/domain":   {"share/relay/account", "share/relay/route", "share/tunnel"},
 		"share/relay/edge":     {"share/relay/access", "share/relay/meter", "share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/relay/handover": {"share/relay/route"},
 		"share/relay/identity": {},

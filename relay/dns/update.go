@@ -1,0 +1,116 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// exchangeTimeout bounds one question and its answer.
+	exchangeTimeout = 10 * time.Second
+
+	// fudge is how far the clocks of both ends may be apart, in seconds (RFC
+	// 8945 10).
+	fudge = 300
+)
+
+// An Updater publishes values in a zone of another server, which takes them
+// from who has a key (RFC 2136, RFC 8945).
+type Updater struct {
+	server string
+	key    Key
+
+	// find returns where a name server of the zone is asked.
+	find func(ctx context.Context, host string) ([]string, error)
+}
+
+// NewUpdater returns an Updater of the zones at server: a host, or host:port.
+func NewUpdater(server string, key Key) *Updater {
+	if _, _, err := net.SplitHostPort(server); err != nil {
+		server = net.JoinHostPort(server, "53")
+	}
+	return &Updater{server: server, key: key, find: find}
+}
+
+// Present adds value to the TXT records at fqdn, and returns when the zone's
+// other servers have it too or, as that may never be, after a minute.
+func (u *Updater) Present(ctx context.Context, fqdn, value string) error {
+	fqdn = dns.CanonicalName(fqdn)
+	zone, err := u.zoneOf(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	if err := u.change(ctx, zone, fqdn, value, (*dns.Msg).Insert); err != nil {
+		return err
+	}
+	u.spread(ctx, zone, fqdn, value)
+	return nil
+}
+
+// Remove takes value from the TXT records at fqdn.
+func (u *Updater) Remove(ctx context.Context, fqdn, value string) error {
+	fqdn = dns.CanonicalName(fqdn)
+	zone, err := u.zoneOf(ctx, fqdn)
+	if err != nil {
+		return err
+	}
+	return u.change(ctx, zone, fqdn, value, (*dns.Msg).Remove)
+}
+
+func (u *Updater) change(ctx context.Context, zone, fqdn, value string, how func(*dns.Msg, []dns.RR)) error {
+	m := new(dns.Msg)
+	m.SetUpdate(zone)
+	how(m, []dns.RR{&dns.TXT{Hdr: header(fqdn, dns.TypeTXT, valueTTL), Txt: []string{value}}})
+	r, err := u.exchange(ctx, m)
+	if err == nil && r.Rcode != dns.RcodeSuccess {
+		err = fmt.Errorf("%s", refusal(r))
+	}
+	if err != nil {
+		return fmt.Errorf("DNS server %s: update of the zone %s: %w", u.server, zone, err)
+	}
+	return nil
+}
+
+// refusal says what a server's refusal means.
+func refusal(r *dns.Msg) string {
+	if t := r.IsTsig(); t != nil && t.Error != dns.RcodeSuccess {
+		return fmt.Sprintf("it does not take the key %s: %s", t.Hdr.Name, dns.RcodeToString[int(t.Error)])
+	}
+	return dns.RcodeToString[r.Rcode]
+}
+
+// zoneOf finds the zone at the server that a name is in.
+func (u *Updater) zoneOf(ctx context.Context, fqdn string) (string, error) {
+	for off, end := 0, false; !end; off, end = dns.NextLabel(fqdn, off) {
+		m := new(dns.Msg)
+		m.SetQuestion(fqdn[off:], dns.TypeSOA)
+		r, err := u.exchange(ctx, m)
+		if err != nil {
+			return "", fmt.Errorf("DNS server %s: %w", u.server, err)
+		}
+		for _, rr := range append(r.Answer, r.Ns...) {
+			if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, fqdn) {
+				return dns.CanonicalName(soa.Hdr.Name), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("DNS server %s: it has no zone that %s is in", u.server, fqdn)
+}
+
+// exchange asks the server, signed, and reads its answer. That is signed too,
+// if the server has the key.
+func (u *Updater) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	c := &dns.Client{Net: "tcp", Timeout: exchangeTimeout, TsigSecret: map[string]string{u.key.Name: u.key.Secret}}
+	m.SetTsig(u.key.Name, u.key.Algorithm, fudge, time.Now().Unix())
+	r, _, err := c.ExchangeContext(ctx, m, u.server)
+	if r != nil && r.IsTsig() != nil && r.IsTsig().Error != dns.RcodeSuccess {
+		return r, nil // it is what says why
+	}
+	return r, err
+}

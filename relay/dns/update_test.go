@@ -1,0 +1,118 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"share/testdata/pebble"
+)
+
+func TestUpdate(t *testing.T) {
+	key := Key{Name: "share.", Algorithm: dns.HmacSHA256, Secret: "c2VjcmV0"}
+	p := &pebble.Primary{Zone: "corp.test.", Key: key.Name, Secret: key.Secret, Algorithm: key.Algorithm}
+	addr, err := p.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	u := NewUpdater(addr, key)
+	const at = "_acme-challenge.share.corp.test."
+	for _, value := range []string{"one", "two"} {
+		if err := u.Present(t.Context(), at, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _ := p.Texts(at); !slices.Equal(got, []string{"one", "two"}) {
+		t.Errorf("the values are %q", got)
+	}
+	if err := u.Remove(t.Context(), at, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := p.Texts(at); !slices.Equal(got, []string{"two"}) {
+		t.Errorf("the values are %q", got)
+	}
+
+	tests := []struct {
+		about string
+		key   Key
+		at    string
+		want  string
+	}{
+		{"another key", Key{Name: "other.", Algorithm: key.Algorithm, Secret: key.Secret}, at, "update of the zone corp.test.: NOTAUTH"},
+		{"a wrong secret", Key{Name: key.Name, Algorithm: key.Algorithm, Secret: "d3Jvbmc="}, at, "update of the zone corp.test."},
+		{"another zone", key, "_acme-challenge.share.test.", "it has no zone that _acme-challenge.share.test. is in"},
+	}
+	_, before := p.Texts(at)
+	for _, tt := range tests {
+		err := NewUpdater(addr, tt.key).Present(t.Context(), tt.at, "three")
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), addr) || strings.Contains(err.Error(), key.Secret) {
+			t.Errorf("%s: got %v, want %s", tt.about, err, tt.want)
+		}
+	}
+	if _, after := p.Texts(at); after != before {
+		t.Error("an update without the key is taken")
+	}
+	p.Close()
+	if err := u.Present(t.Context(), at, "four"); err == nil || !strings.Contains(err.Error(), addr) {
+		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+// A value counts as published when the zone's other servers have it too: those
+// that can be found.
+func TestUpdateSpreads(t *testing.T) {
+	key := Key{Name: "share.", Algorithm: dns.HmacSHA256, Secret: "c2VjcmV0"}
+	second := &pebble.Primary{Zone: "corp.test.", Key: key.Name, Secret: key.Secret, Algorithm: key.Algorithm}
+	secondAddr, err := second.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first := &pebble.Primary{Zone: second.Zone, Key: key.Name, Secret: key.Secret, Algorithm: key.Algorithm, Servers: []string{"two.test.", "lost.test."}}
+	addr, err := first.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	const at = "_acme-challenge.corp.test."
+	u := NewUpdater(addr, key)
+	asked := make(chan string, 2)
+	u.find = func(_ context.Context, host string) ([]string, error) {
+		asked <- host
+		if host == "lost.test." {
+			return nil, errors.New("no such host")
+		}
+		return []string{secondAddr}, nil
+	}
+	done := make(chan error)
+	go func() { done <- u.Present(t.Context(), at, "value") }()
+	for range 2 {
+		<-asked
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("it is published before the second server has it: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	// The second server follows.
+	if err := NewUpdater(secondAddr, key).Present(t.Context(), at, "value"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUpdaterPort(t *testing.T) {
+	for server, want := range map[string]string{"ns.test": "ns.test:53", "ns.test:5353": "ns.test:5353", "2001:db8::1": "[2001:db8::1]:53"} {
+		if got := NewUpdater(server, Key{}).server; got != want {
+			t.Errorf("%s: got %s, want %s", server, got, want)
+		}
+	}
+}
