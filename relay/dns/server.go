@@ -76,6 +76,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// Use makes tcp and udp where the server listens.
+func (s *Server) Use(tcp net.Listener, udp net.PacketConn) { s.tcp, s.udp = tcp, udp }
+
 // Listen listens at addr, over UDP and TCP, or at neither and returns why.
 func (s *Server) Listen(addr string) (err error) {
 	// A port that is free over TCP may be taken over UDP: where any will do,
@@ -101,8 +104,13 @@ const portTries = 10
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
 
-// Close closes a Server that listens and has not been served.
-func (s *Server) Close() error { return errors.Join(s.udp.Close(), s.tcp.Close()) }
+// Close closes a Server that has not been served.
+func (s *Server) Close() error {
+	if s.tcp == nil || s.udp == nil {
+		return nil
+	}
+	return errors.Join(s.udp.Close(), s.tcp.Close())
+}
 
 // Serve answers until ctx ends, and returns after all that it started has
 // ended: nil, or why it cannot listen any more.
