@@ -20,6 +20,7 @@ type Bind struct {
 	Seed     string `json:"seed,omitempty"`     // at least 40 secret bits, the same for the same tunnel each day; if both are empty the name is random
 	Holder   string `json:"holder"`             // random id of the agent's state folder
 	Takeover bool   `json:"takeover,omitempty"` // evict the present holder of the same account
+	Domain   string `json:"domain,omitempty"`   // a domain of the account's own, whose name is wanted; if empty, none
 }
 
 // Bound answers a Bind: the tunnel serves from now on.

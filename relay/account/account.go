@@ -17,11 +17,12 @@ import (
 
 // Where things are in the store.
 const (
-	tokenPrefix = "token/" // and a token's ID: a tokenRecord
-	ownerPrefix = "owner/" // and an account: its ownerRecord
-	namePrefix  = "name/"  // and a name: a Name
-	trustPrefix = "trust/" // and a trust's ID: a Trust
-	begunKey    = "begun"  // there once the first token was shown
+	tokenPrefix  = "token/"  // and a token's ID: a tokenRecord
+	ownerPrefix  = "owner/"  // and an account: its ownerRecord
+	namePrefix   = "name/"   // and a name: a Name
+	trustPrefix  = "trust/"  // and a trust's ID: a Trust
+	domainPrefix = "domain/" // and a domain: a Domain
+	begunKey     = "begun"   // there once the first token was shown
 )
 
 const (
@@ -45,7 +46,7 @@ var (
 	// ErrRole is a token that is good for something else.
 	ErrRole = errors.New("the token has another role, and is not for this")
 
-	// ErrUnknown is a token, a trust or a name that there is not.
+	// ErrUnknown is a token, a trust, a name or a domain that there is not.
 	ErrUnknown = errors.New("not found")
 )
 

@@ -65,7 +65,7 @@ type Tunnel struct {
 	// HTTP/2.
 	Via, Via2 tunnel.Field
 
-	account  string    // set under the registry's mu
+	account  string    // never changes
 	left     time.Time // set under the registry's mu; when the last agent left
 	reserved bool      // set under the registry's mu; the account's for ever
 	kept     bool      // set under the registry's mu; the account is written down
@@ -99,6 +99,18 @@ func (g *Registry) Lookup(name []byte) *Tunnel {
 	return g.names[string(name)]
 }
 
+// Owner returns the account that a name is kept for; ok is false if it is
+// nobody's.
+func (g *Registry) Owner(name string) (account string, ok bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	t := g.names[name]
+	if t == nil || t.free() {
+		return "", false
+	}
+	return t.account, true
+}
+
 // Sole returns the only tunnel, nil if there is none.
 func (g *Registry) Sole() *Tunnel {
 	g.mu.RLock()
@@ -110,6 +122,12 @@ func (g *Registry) Sole() *Tunnel {
 	}
 	return nil
 }
+
+// Account is whose the tunnel is.
+func (t *Tunnel) Account() string { return t.account }
+
+// Held reports whether an agent answers for the tunnel.
+func (t *Tunnel) Held() bool { return t.binding.Load() != nil }
 
 // Open begins an exchange with the tunnel's agent; number is what the request
 // calls the tunnel. It waits for an agent that Expect has announced. It ends with
