@@ -302,6 +302,7 @@ func relayCommand() *cli.Command {
 	return command.Relay(command.Process{
 		Version:     version,
 		StateDir:    stateDir(),
+		Proxy:       httpproxy.FromEnvironment().ProxyFunc(),
 		Token:       envToken,
 		AdminToken:  os.Getenv("SHARE_ADMIN_TOKEN"),
 		UntilSignal: untilSignal,

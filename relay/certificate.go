@@ -11,6 +11,22 @@ import (
 // certificateCheck is how often a certificate's files are looked at.
 const certificateCheck = time.Second
 
+// Certificates are what a door shows.
+type Certificates interface {
+	// Certificate returns what to show in answer to hello, or why there is
+	// nothing. An error beside a certificate says, once for each time that it
+	// began, why that is not the newest.
+	Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+
+	// Covers reports whether those who ask for host are shown a certificate
+	// for it, as far as that is known.
+	Covers(host string) bool
+
+	// Expiry is when the first of those that are shown now ends, zero if there
+	// is none.
+	Expiry() time.Time
+}
+
 // A Certificate is a key pair that follows its files.
 type Certificate struct {
 	certFile, keyFile string
@@ -86,6 +102,11 @@ func (c *Certificate) current() *tls.Certificate {
 	return c.pair
 }
 
+// Certificate returns the pair, whatever hello asks for.
+func (c *Certificate) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current(), c.problem()
+}
+
 // problem returns, once for each time that it began, why the newest files are
 // not used; nil if they are.
 func (c *Certificate) problem() error {
@@ -98,8 +119,17 @@ func (c *Certificate) problem() error {
 	return fmt.Errorf("certificate %s with key %s: %w", c.certFile, c.keyFile, c.failed)
 }
 
-// covers reports whether the certificate is for host.
-func (c *Certificate) covers(host string) bool {
+// Expiry is when the certificate ends.
+func (c *Certificate) Expiry() time.Time {
+	leaf := c.current().Leaf
+	if leaf == nil {
+		return time.Time{}
+	}
+	return leaf.NotAfter
+}
+
+// Covers reports whether the certificate is for host.
+func (c *Certificate) Covers(host string) bool {
 	pair := c.current()
 	return pair.Leaf != nil && pair.Leaf.VerifyHostname(host) == nil
 }

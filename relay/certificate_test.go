@@ -33,7 +33,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := c.current()
-	if !c.covers("old.test") || c.covers("new.test") {
+	if !c.Covers("old.test") || c.Covers("new.test") {
 		t.Error("it does not cover what it says")
 	}
 
@@ -44,7 +44,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		t.Error("the files are read each time")
 	}
 	due(c)
-	if next := c.current(); next == old || !c.covers("new.test") || c.covers("old.test") {
+	if next := c.current(); next == old || !c.Covers("new.test") || c.Covers("old.test") {
 		t.Error("the new files are not used")
 	}
 
@@ -74,7 +74,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 	}
 	os.WriteFile(c.keyFile, other, 0o600)
 	touch(t, c, 3*time.Hour)
-	if due(c); c.current() == next || !c.covers("third.test") || c.problem() != nil {
+	if due(c); c.current() == next || !c.Covers("third.test") || c.problem() != nil {
 		t.Error("files that are right again are not used")
 	}
 	third := c.current()
@@ -110,7 +110,7 @@ func TestCovers(t *testing.T) {
 		"share.test": true, "a.share.test": true, "SHARE.test": true,
 		"a.b.share.test": false, "other.test": false, "127.0.0.1": false, "::1": false, "": false,
 	} {
-		if got := c.covers(host); got != want {
+		if got := c.Covers(host); got != want {
 			t.Errorf("%q: got %v, want %v", host, got, want)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 
 	"share/relay/access"
 	"share/relay/account"
+	"share/relay/acme"
+	"share/relay/dns"
 	"share/relay/store"
 )
 
@@ -63,6 +65,18 @@ type Config struct {
 	// nobody is told.
 	Serving  func()
 	Replaced func(pid int)
+
+	// ACME keeps the certificates that doors show, while Serve runs. If nil,
+	// others do.
+	ACME *acme.Certificates
+
+	// DNS answers for the domain while Serve runs, which closes it. If nil,
+	// the relay answers nothing there.
+	DNS *dns.Server
+
+	// Resolver is asked whose a domain is that is to lead to a tunnel. If nil,
+	// net.DefaultResolver.
+	Resolver *net.Resolver
 
 	// Insecure lets tokens travel in plain over doors beyond loopback, for
 	// agents that say the same.
@@ -137,7 +151,7 @@ type Door struct {
 
 	// Certificate makes the door speak TLS. If nil, it is plain. A door with
 	// AgentsOnly takes both and tells them apart by the first byte.
-	Certificate *Certificate
+	Certificate Certificates
 
 	// AgentsOnly turns visitors away.
 	AgentsOnly bool

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"share/relay/acme"
 	"share/relay/meter"
 	"share/tunnel"
 	"share/tunnel/nbio"
@@ -119,6 +120,8 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted
 		r.edge.Redirect(conn, first)
 	case agent:
 		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
+	case protocol == acme.Protocol:
+		nc.Close()
 	case d.AgentsOnly:
 		r.meter.Refuse(meter.RefusedProtocol)
 		conn.Close()

@@ -20,7 +20,7 @@ type Addresses struct {
 	Agents   string // agents alone, over TLS where there is a Certificate
 
 	// Certificate is what the doors that speak TLS show.
-	Certificate *Certificate
+	Certificate Certificates
 
 	// Fronts are those of the doors that take visitors.
 	Fronts []netip.Prefix
@@ -56,7 +56,7 @@ func (a *Addresses) Check(cfg *Config) error {
 	case a.HTTP == "" && a.HTTPS == "":
 		return errors.New("there is no address for visitors: add --http or --https")
 	case a.HTTPS != "" && a.Certificate == nil:
-		return errors.New("--https wants a certificate: add --tls-cert and --tls-key")
+		return errors.New("--https wants a certificate: add --tls-cert and --tls-key, or --email to obtain one")
 	case a.HTTPS == "" && a.Agents == "" && a.Certificate != nil:
 		return errors.New("nothing shows the certificate: add --https or --agents")
 	case a.Redirect != "" && !a.secure(cfg):

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"share/relay/admin"
+	"share/relay/domain"
 	"share/relay/edge"
 	"share/relay/handover"
 	"share/relay/identity"
@@ -39,9 +40,10 @@ type Relay struct {
 	tunnels tally         // of all tokens
 
 	identities identity.Verifier // of agents that show who they are in place of a token
+	domains    *domain.Domains   // nil without Accounts
 
-	certificate *Certificate   // what visitors are shown at one of the doors, nil if none has one
-	shown       []*Certificate // at all of them; set by Serve
+	certificate Certificates   // what visitors are shown at one of the doors, nil if none has one
+	shown       []Certificates // at all of them; set by Serve
 	public      url.URL        // scheme and host below which names live; set by Serve
 
 	cut    chan struct{} // closed by Cut
@@ -63,9 +65,9 @@ type Relay struct {
 
 // New returns a Relay that Serve runs.
 func New(cfg Config) (*Relay, error) {
-	domain := cfg.domain()
-	if strings.Trim(domain, ".") != domain || strings.ContainsAny(domain, ":/ ") {
-		return nil, fmt.Errorf("domain %q: want a name such as share.example.com", domain)
+	own := cfg.domain()
+	if strings.Trim(own, ".") != own || strings.ContainsAny(own, ":/ ") {
+		return nil, fmt.Errorf("domain %q: want a name such as share.example.com", own)
 	}
 	if u := cfg.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return nil, fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
@@ -76,10 +78,15 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.Remote != nil {
 		counts = new(meter.Meter)
 	}
+	var domains *domain.Domains
+	if cfg.Accounts != nil {
+		domains = domain.New(domain.Config{Accounts: cfg.Accounts, Names: names, Own: own, Resolver: cfg.Resolver, Logger: cfg.Logger})
+	}
 	r := &Relay{
 		cfg:      cfg,
 		meter:    counts,
-		domain:   domain,
+		domain:   own,
+		domains:  domains,
 		id:       rand.Text(),
 		log:      cfg.logger(),
 		names:    names,
@@ -145,6 +152,9 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 				ln.Close()
 			}
 		}
+		if r.cfg.DNS != nil {
+			r.cfg.DNS.Close()
+		}
 		return err
 	}
 	for _, d := range doors {
@@ -168,6 +178,7 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 			}
 		})
 	}
+	r.certify(ctx, stop)
 	r.wg.Go(func() { trim(sessions) })
 	if r.cfg.Accounts != nil {
 		r.wg.Go(func() { r.sweepTokens(sessions) })
@@ -210,8 +221,8 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 // begin reads what the store has and, if there is a process before this one, takes
 // its place.
 func (r *Relay) begin(ctx context.Context) error {
-	if err := r.names.Load(ctx); err != nil {
-		return fmt.Errorf("read names: %w", err)
+	if err := r.load(ctx); err != nil {
+		return err
 	}
 	if r.cfg.Before == nil {
 		return nil
@@ -222,6 +233,19 @@ func (r *Relay) begin(ctx context.Context) error {
 	}
 	r.names.Expect(held, agentPatience)
 	r.log.Info("took the relay over", "pid", r.cfg.Before.PID(), "names", len(held))
+	return nil
+}
+
+// load reads what the store of accounts has of names and domains.
+func (r *Relay) load(ctx context.Context) error {
+	if err := r.names.Load(ctx); err != nil {
+		return fmt.Errorf("read names: %w", err)
+	}
+	if r.domains != nil {
+		if err := r.domains.Load(ctx); err != nil {
+			return fmt.Errorf("read domains: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -252,7 +276,7 @@ func (r *Relay) save(ctx context.Context) {
 
 // administer serves the operator's commands until ctx ends.
 func (r *Relay) administer(ctx context.Context, replaceBy func(func() (*handover.Conn, error)) error) {
-	if err := admin.Serve(ctx, r.cfg.Admin, &admin.Relay{Accounts: r.cfg.Accounts, Names: r.names, Replace: replaceBy}); err != nil {
+	if err := admin.Serve(ctx, r.cfg.Admin, &admin.Relay{Accounts: r.cfg.Accounts, Names: r.names, Domains: r.domains, Replace: replaceBy}); err != nil {
 		r.log.Error("the operator's commands are not taken any more", "error", err.Error())
 	}
 }
@@ -325,6 +349,9 @@ func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
 		Home: "This is a share relay.\n" +
 			"Programs that are shared through it live at " + r.public.Scheme + "://NAME." + r.public.Host + "\n",
 	}
+	if r.cfg.ACME != nil {
+		cfg.Proof = r.cfg.ACME.Proof
+	}
 	if !r.cfg.Sole {
 		cfg.Agent = func(conn net.Conn, secret bool) {
 			r.visiting.Add(-1) // it is no visitor any more
@@ -353,6 +380,9 @@ func (r *Relay) lookup(host []byte) edge.Place {
 	}
 	if string(host) == domain || r.isOwn(string(host)) {
 		return edge.Place{Home: true}
+	}
+	if r.domains != nil {
+		return edge.Place{Tunnel: r.domains.Lookup(host)}
 	}
 	return edge.Place{}
 }
@@ -439,6 +469,9 @@ func (r *Relay) elsewhere(host []byte) string {
 			return r.tunnelURL(name)
 		}
 	}
+	if r.domains != nil && r.domains.Lookup(host) != nil {
+		return r.domainURL(string(host))
+	}
 	return ""
 }
 
@@ -453,7 +486,7 @@ func (r *Relay) warn() {
 	}
 	domain := r.domain
 	for _, host := range []string{domain, "any." + domain} {
-		if !r.certificate.covers(host) {
+		if !r.certificate.Covers(host) {
 			r.log.Warn("the certificate does not cover the domain and its wildcard", "host", strings.Replace(host, "any.", "*.", 1))
 		}
 	}

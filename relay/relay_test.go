@@ -184,7 +184,7 @@ func TestFrontIsNotBelieved(t *testing.T) {
 	believed := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	tests := []struct {
 		cfg         Config
-		certificate *Certificate
+		certificate Certificates
 		want        bool
 	}{
 		{Config{PublicURL: front}, nil, true},

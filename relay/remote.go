@@ -11,7 +11,7 @@ import (
 // A RemoteAddress is where operators come in from elsewhere.
 type RemoteAddress struct {
 	Addr        string       // host:port; nowhere, if empty
-	Certificate *Certificate // what they are shown, instead of what visitors are
+	Certificate Certificates // what they are shown, instead of what visitors are
 }
 
 // Check returns a one-line error for an address that makes no sense beside
@@ -42,7 +42,7 @@ func (a *RemoteAddress) Check(addresses *Addresses) error {
 
 // certificate is what operators are shown, nil if they come in plain: over
 // loopback, unless there is one for them.
-func (a *RemoteAddress) certificate(addresses *Addresses) *Certificate {
+func (a *RemoteAddress) certificate(addresses *Addresses) Certificates {
 	host, _, _ := net.SplitHostPort(a.Addr)
 	if a.Certificate != nil || isLoopback(host) {
 		return a.Certificate
@@ -65,8 +65,14 @@ func (a *RemoteAddress) Listen(addresses *Addresses) (net.Listener, error) {
 		return ln, nil
 	}
 	return tls.NewListener(ln, &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			pair, err := c.Certificate(hello)
+			if pair != nil {
+				err = nil // that it is not the newest, visitors' doors tell
+			}
+			return pair, err
+		},
 	}), nil
 }

@@ -57,9 +57,9 @@ func (r *Relay) state() admin.State {
 // they are shown none.
 func (r *Relay) expiry() (first time.Time) {
 	for _, c := range r.shown {
-		leaf := c.current().Leaf
-		if leaf != nil && (first.IsZero() || leaf.NotAfter.Before(first)) {
-			first = leaf.NotAfter
+		end := c.Expiry()
+		if !end.IsZero() && (first.IsZero() || end.Before(first)) {
+			first = end
 		}
 	}
 	return first

@@ -205,9 +205,9 @@ func TestExpiry(t *testing.T) {
 	first.pair.Leaf.NotAfter = time.Unix(2, 0)
 	second.pair.Leaf.NotAfter = time.Unix(1, 0)
 	for _, tt := range []struct {
-		shown []*Certificate
+		shown []Certificates
 		want  time.Time
-	}{{nil, time.Time{}}, {[]*Certificate{first}, time.Unix(2, 0)}, {[]*Certificate{first, second}, time.Unix(1, 0)}} {
+	}{{nil, time.Time{}}, {[]Certificates{first}, time.Unix(2, 0)}, {[]Certificates{first, second}, time.Unix(1, 0)}} {
 		if got := (&Relay{shown: tt.shown}).expiry(); !got.Equal(tt.want) {
 			t.Errorf("got %v, want %v", got, tt.want)
 		}

@@ -41,7 +41,7 @@ type serving struct {
 
 // serve runs a relay at doors of the given kinds; those other than http show
 // certificate.
-func serve(t *testing.T, cfg Config, certificate *Certificate, kinds ...string) *serving {
+func serve(t *testing.T, cfg Config, certificate Certificates, kinds ...string) *serving {
 	t.Helper()
 	addresses := Addresses{Certificate: certificate}
 	for _, kind := range kinds {

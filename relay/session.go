@@ -279,9 +279,14 @@ func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Mes
 	case number > maxTunnels:
 		no.Code, no.Message = tunnel.RejectQuota, "the session has too many tunnels"
 	default:
+		name, url, refusal := r.wish(s, m)
+		if refusal != "" {
+			no.Message = refusal
+			break
+		}
 		counted := ""
 		t, err := r.names.Bind(ctx, route.Claim{
-			Account: s.token.Account, Name: m.Name, Seed: m.Seed, Holder: m.Holder, Takeover: m.Takeover,
+			Account: s.token.Account, Name: name, Seed: m.Seed, Holder: m.Holder, Takeover: m.Takeover,
 			Session: s.Session, Number: number,
 			Allowed: func(name string) error {
 				err := r.admitName(s, name)
@@ -294,7 +299,9 @@ func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Mes
 		})
 		if err == nil {
 			s.tunnels = append(s.tunnels, t)
-			url := r.tunnelURL(t.Name)
+			if url == "" {
+				url = r.tunnelURL(t.Name)
+			}
 			r.log.Info("bound", "account", s.token.Account, "name", t.Name, "url", url)
 			return &tunnel.Bound{ID: m.ID, Tunnel: number, Name: t.Name, URL: url}
 		}
@@ -313,6 +320,29 @@ func (r *Relay) bind(ctx context.Context, s *session, m *tunnel.Bind) tunnel.Mes
 	}
 	r.log.Info("name refused", "account", s.token.Account, "name", m.Name[:min(len(m.Name), maxShown)], "reason", no.Message)
 	return no
+}
+
+// wish is the name that an agent asks for and, if it asks for a domain, the URL
+// of that; or why it cannot have them.
+func (r *Relay) wish(s *session, m *tunnel.Bind) (name, url, refusal string) {
+	if m.Domain == "" {
+		return m.Name, "", ""
+	}
+	shown := m.Domain[:min(len(m.Domain), maxShown)]
+	if r.domains == nil {
+		return "", "", "this relay keeps no domains: it has no accounts"
+	}
+	d, ok := r.domains.Find(m.Domain)
+	switch {
+	case !ok || d.Account != s.token.Account:
+		// Whose it is, is not told.
+		return "", "", "the domain " + shown + " is not the account's: the relay's operator adds it with share relay domain add"
+	case d.Verified.IsZero():
+		return "", "", "the domain " + shown + " is not verified: share relay domain ls says why"
+	case m.Name != "" && m.Name != d.Name:
+		return "", "", "the domain " + shown + " leads to the name " + d.Name
+	}
+	return d.Name, r.domainURL(d.Domain), ""
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"share/relay/acme"
 	"share/tunnel"
 )
 
@@ -25,12 +26,20 @@ func (r *Relay) tlsConfig(d Door) *tls.Config {
 		base.NextProtos = append(base.NextProtos, "h2", "http/1.1")
 	}
 	shows := &configs{base: base}
+	// A handshake with it ends with unrecognized_name (RFC 6066 3).
+	nothing := base.Clone()
 	return &tls.Config{
 		MinVersion: base.MinVersion,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			pair := d.Certificate.current()
-			if err := d.Certificate.problem(); err != nil {
+			pair, err := d.Certificate.Certificate(hello)
+			switch {
+			case pair == nil:
+				r.log.Debug("handshake refused", "door", d.Kind, "client", hello.Conn.RemoteAddr().String(), "host", quote(hello.ServerName), "error", err.Error())
+				return nothing, nil
+			case err != nil:
 				r.log.Warn("the new certificate is not used", "error", err.Error())
+			case r.cfg.ACME != nil && acme.IsProof(hello):
+				return &tls.Config{MinVersion: base.MinVersion, NextProtos: []string{acme.Protocol}, Certificates: []tls.Certificate{*pair}}, nil
 			}
 			if s, ok := hello.Context().Value(shownKey{}).(*shown); ok {
 				s.leaf = pair.Leaf
@@ -51,22 +60,30 @@ func (s *shown) covers(host string) bool {
 	return s.leaf != nil && s.leaf.VerifyHostname(host) == nil
 }
 
-// configs makes the configuration that shows a certificate, and keeps the last.
+// maxConfigs bounds the configurations that are kept. If there are more, all are
+// made anew.
+const maxConfigs = 1000
+
+// configs makes the configuration that shows a certificate, and keeps it.
 type configs struct {
 	base *tls.Config // has the keys of all sessions' tickets
 
-	mu   sync.Mutex
-	pair *tls.Certificate // guarded by mu; what last shows
-	last *tls.Config      // guarded by mu
+	mu    sync.Mutex
+	known map[*tls.Certificate]*tls.Config // guarded by mu
 }
 
 func (c *configs) of(pair *tls.Certificate) *tls.Config {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pair != pair {
-		c.pair, c.last = pair, c.showing(pair)
+	config := c.known[pair]
+	if config == nil {
+		if c.known == nil || len(c.known) >= maxConfigs {
+			c.known = make(map[*tls.Certificate]*tls.Config)
+		}
+		config = c.showing(pair)
+		c.known[pair] = config
 	}
-	return c.last
+	return config
 }
 
 // showing makes a configuration. A session is resumed with it that began with a

@@ -13,6 +13,9 @@
 //	PUT    /v1/names/NAME     Reservation
 //	DELETE /v1/names/NAME     answers with Released
 //	DELETE /v1/tunnels/NAME   ends the session that holds it
+//	GET    /v1/domains        [domain.Status]
+//	PUT    /v1/domains/DOMAIN NewDomain; answers with the domain.Status
+//	DELETE /v1/domains/DOMAIN answers with the account.Domain
 //	GET    /v1/backup         all that the relay keeps, in lines of JSON
 //	POST   /v1/replacement    changes to the protocol of package handover
 //
@@ -34,6 +37,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/domain"
 	"share/relay/handover"
 	"share/relay/meter"
 	"share/relay/route"
@@ -55,6 +59,7 @@ const (
 type Relay struct {
 	Accounts *account.Accounts
 	Names    *route.Registry
+	Domains  *domain.Domains
 
 	// Meter is what the relay counts with, State what it does now. Only
 	// ServeRemote asks them.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"share/relay/account"
+	"share/relay/domain"
 	"share/relay/meter"
 	"share/relay/route"
 	"share/relay/store"
@@ -32,6 +33,7 @@ func newRelay(t testing.TB) *Relay {
 	})
 	r := &Relay{Accounts: account.New(s), Names: route.NewRegistry(), Meter: new(meter.Meter), State: func() State { return State{} }, Version: "test"}
 	r.Names.Accounts = r.Accounts
+	r.Domains = domain.New(domain.Config{Accounts: r.Accounts, Names: r.Names, Own: "share.test"})
 	return r
 }
 
@@ -83,6 +85,11 @@ func TestBadCalls(t *testing.T) {
 		{"PUT", "/v1/names/A.b", `{"account":"ci"}`, 400, "a name has"},
 		{"DELETE", "/v1/names/x", ``, 404, "not found"},
 		{"DELETE", "/v1/tunnels/x", ``, 404, "not found"},
+		{"PUT", "/v1/domains/app.acme.test", `{}`, 400, "add --name"},
+		{"PUT", "/v1/domains/app.acme.test", `{"name":"web"}`, 409, "the name web is nobody's"},
+		{"PUT", "/v1/domains/web.share.test", `{"name":"web"}`, 400, "the relay's own"},
+		{"PUT", "/v1/domains/app.acme.test", `{"name":"web","token":"x"}`, 400, "token"},
+		{"DELETE", "/v1/domains/app.acme.test", ``, 404, "not found"},
 	}
 	for _, tt := range tests {
 		w := ask(h, tt.method, tt.path, tt.body)
@@ -133,6 +140,10 @@ func TestTables(t *testing.T) {
 		{Name: account.Name{Name: "web", Account: "ci"}, Agent: "192.0.2.1:5000", Since: now.Add(-90 * time.Second), Live: 12},
 	}, now))
 	write(WriteTunnels(&b, nil, now))
+	write(WriteDomains(&b, []domain.Status{
+		{Domain: account.Domain{Domain: "app.acme.test", Name: "web", Account: "acme", Verified: now}},
+		{Domain: account.Domain{Domain: "new.test", Name: "web", Account: "acme"}, Reason: "it has no CNAME"},
+	}))
 	const want = `ID                LABEL    NAMES     TUNNELS  CREATED           EXPIRES
 0123456789abcdef  ci       pr-*,web  3        2030-01-02 03:04  2030-01-02 04:04
 fedcba9876543210  default  *         any      2030-01-02 03:04  never
@@ -154,6 +165,10 @@ NAME  LABEL  AGENT           FOR    OPEN
 web   ci     192.0.2.1:5000  1 min  12
 
 NAME  LABEL  AGENT  FOR  OPEN
+
+DOMAIN         NAME  LABEL  VERIFIED
+app.acme.test  web   acme   2030-01-02 03:04
+new.test       web   acme   no: it has no CNAME
 
 `
 	if b.String() != want {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/domain"
 	"share/relay/route"
 	"share/relay/store"
 )
@@ -70,6 +71,11 @@ type Released struct {
 	Held bool `json:"held"`
 }
 
+// NewDomain says where a domain leads.
+type NewDomain struct {
+	Name string `json:"name"`
+}
+
 // problem is how a refusal looks.
 type problem struct {
 	Status int    `json:"status"`
@@ -99,6 +105,15 @@ func (r *Relay) api() []endpoint {
 		}),
 		answers("DELETE /v1/tunnels/{name}", func(req *http.Request) (struct{}, error) {
 			return struct{}{}, r.Names.Kick(req.PathValue("name"))
+		}),
+		answers("GET /v1/domains", func(*http.Request) ([]domain.Status, error) {
+			return r.Domains.List(), nil
+		}),
+		takes("PUT /v1/domains/{domain}", func(req *http.Request, wish NewDomain) (domain.Status, error) {
+			return r.Domains.Add(req.Context(), req.PathValue("domain"), wish.Name)
+		}),
+		answers("DELETE /v1/domains/{domain}", func(req *http.Request) (account.Domain, error) {
+			return r.Domains.Remove(req.Context(), req.PathValue("domain"))
 		}),
 		endpoint{pattern: "GET /v1/backup", serve: r.backup},
 	)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/domain"
 	"share/relay/route"
 )
 
@@ -137,6 +138,24 @@ const (
 	maxTries = 5
 	tryPause = 100 * time.Millisecond
 )
+
+// Domains returns all domains.
+func (c *Client) Domains(ctx context.Context) (domains []domain.Status, err error) {
+	err = c.call(ctx, "GET", "/v1/domains", nil, &domains)
+	return domains, err
+}
+
+// AddDomain makes a domain lead to a name.
+func (c *Client) AddDomain(ctx context.Context, name, to string) (added domain.Status, err error) {
+	err = c.call(ctx, "PUT", "/v1/domains/"+url.PathEscape(name), NewDomain{to}, &added)
+	return added, err
+}
+
+// RemoveDomain takes a domain away.
+func (c *Client) RemoveDomain(ctx context.Context, name string) (removed account.Domain, err error) {
+	err = c.call(ctx, "DELETE", "/v1/domains/"+url.PathEscape(name), nil, &removed)
+	return removed, err
+}
 
 // call sends in, if it is not nil, and reads the answer into out, likewise.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {

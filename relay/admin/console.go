@@ -75,6 +75,30 @@ func (c *Console) KickTunnel(ctx context.Context, name string) error {
 	return c.show(struct{}{}, c.Client.KickTunnel(ctx, name), c.say("the tunnel %s is ended", name))
 }
 
+// AddDomain makes a domain lead to a name, and writes what its owner has to do.
+func (c *Console) AddDomain(ctx context.Context, name, to string) error {
+	d, err := c.Client.AddDomain(ctx, name, to)
+	say := c.say("%s is verified, and leads to %s", d.Domain.Domain, d.Name)
+	if d.Verified.IsZero() {
+		say = c.say("%[1]s leads to %[2]s once its owner agrees, by one of these in its DNS:\n\n"+
+			"    %[1]s. CNAME %[3]s.\n    _share.%[1]s. TXT %[4]s\n\n"+
+			"The relay looks each minute; share relay domain ls shows what it found.", d.Domain.Domain, d.Name, d.Target, d.Token)
+	}
+	return c.show(d, err, say)
+}
+
+// ListDomains writes all domains.
+func (c *Console) ListDomains(ctx context.Context) error {
+	domains, err := c.Client.Domains(ctx)
+	return c.show(domains, err, func() error { return WriteDomains(c.Out, domains) })
+}
+
+// RemoveDomain takes a domain away.
+func (c *Console) RemoveDomain(ctx context.Context, name string) error {
+	d, err := c.Client.RemoveDomain(ctx, name)
+	return c.show(d, err, c.say("%s leads to %s no more", d.Domain, d.Name))
+}
+
 // show writes an answer, as JSON or as write does, or returns its error.
 func (c *Console) show(answer any, err error, write func() error) error {
 	switch {

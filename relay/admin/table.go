@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/domain"
 	"share/relay/route"
 )
 
@@ -86,6 +87,18 @@ func WriteTunnels(w io.Writer, tunnels []route.Status, now time.Time) error {
 	return table(w, "NAME\tLABEL\tAGENT\tFOR\tOPEN", len(tunnels), func(i int) string {
 		t := tunnels[i]
 		return strings.Join([]string{t.Name.Name, t.Account, t.Agent, since(now, t.Since), fmt.Sprint(t.Live)}, "\t")
+	})
+}
+
+// WriteDomains writes domains to w as a table.
+func WriteDomains(w io.Writer, domains []domain.Status) error {
+	return table(w, "DOMAIN\tNAME\tLABEL\tVERIFIED", len(domains), func(i int) string {
+		d := domains[i]
+		verified := "no: " + d.Reason
+		if !d.Verified.IsZero() {
+			verified = day(d.Verified)
+		}
+		return strings.Join([]string{d.Domain.Domain, d.Name, d.Account, verified}, "\t")
 	})
 }
 

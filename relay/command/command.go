@@ -5,6 +5,7 @@ package command
 import (
 	"context"
 	"io"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 )
@@ -19,6 +20,9 @@ type Process struct {
 	// AdminToken is what an operator shows to a relay elsewhere, empty if the
 	// environment has none.
 	AdminToken string
+
+	// Proxy returns the proxy for a URL, nil for none. If nil, there is none.
+	Proxy func(*url.URL) (*url.URL, error)
 
 	// Token is the token that the environment has, if that goes before file.
 	Token func(file string) string

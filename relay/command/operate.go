@@ -31,7 +31,7 @@ type operator struct {
 // operating are the commands below share relay.
 func operating(p Process) []*cli.Command {
 	o := &operator{process: p}
-	return []*cli.Command{o.tokens(), o.trusts(), o.names(), o.tunnels(), o.backup(), o.restore()}
+	return []*cli.Command{o.tokens(), o.trusts(), o.names(), o.tunnels(), o.domains(), o.backup(), o.restore()}
 }
 
 // group is a command with others below it, which all have the flags of an

@@ -34,6 +34,7 @@ type serving struct {
 	remoteCert, remoteKey string
 	accessLog             string
 	accessFormat          access.Format
+	obtaining             obtaining
 	replace               bool
 	before                *relay.Predecessor // whose place is taken, nil if nobody's
 
@@ -56,6 +57,15 @@ func Relay(p Process) *cli.Command {
 			cmdline.Text("redirect", "send visitors who come in plain HTTP to `ADDR` to the https URL; agents are not let in", &r.addresses.Redirect),
 			cmdline.Text("tls-cert", "show the certificates in `FILE`, PEM; it is read again when it changes", &r.cert),
 			cmdline.Text("tls-key", "the certificate's key is in `FILE`, PEM", &r.key),
+			cmdline.Text("email", "obtain certificates from a CA, Let's Encrypt if no other is named, which writes to `ADDRESS`; without an address, listen on :443, and on :80 to redirect", &r.obtaining.email),
+			cmdline.Text("acme-url", "obtain them from the CA whose ACME directory is `URL`", &r.obtaining.url),
+			cmdline.Text("acme-ca", "trust what the certificates in `FILE` signed at that URL, instead of the system's", &r.obtaining.ca),
+			cmdline.Text("dns", "prove the domain to the CA by answering for _acme-challenge.DOMAIN in the DNS at `ADDR`, such as :53", &r.obtaining.dns),
+			cmdline.Value("dns-address", "answer there for the whole domain: all its names have the addresses `IP,...`", cmdline.Addresses(&r.obtaining.addresses)),
+			cmdline.Text("dns-update", "prove the domain by updating its zone at the DNS server `HOST` (RFC 2136)", &r.obtaining.update),
+			cmdline.Text("dns-key-file", "the key for that is in `FILE`, as tsig-keygen writes it", &r.obtaining.keyFile),
+			cmdline.Text("dns-hook", "prove the domain by running `PROGRAM` present|cleanup FQDN VALUE, which changes the TXT record", &r.obtaining.hook),
+			cmdline.Text("dns-resolver", "ask the DNS server at `ADDR` whose the domains of share relay domain are (default: the system's)", &r.obtaining.resolver),
 			cmdline.Text("agents", "take agents alone at `ADDR`", &r.addresses.Agents),
 			cmdline.Text("domain", "give tunnels the names below `DOMAIN` (default: localhost)", &r.relay.Domain),
 			cmdline.Value("public-url", "visitors come to `URL`, through a front", cmdline.URL(&r.relay.PublicURL)),
@@ -108,9 +118,13 @@ func (r *serving) run(c *cli.Context) (err error) {
 	if data != nil {
 		defer data.Close()
 	}
+	if err := r.obtaining.open(&r.relay, r.data); err != nil {
+		r.close(doors)
+		return err
+	}
 	stopAccess, err := r.openAccess()
 	if err != nil {
-		closeAll(doors)
+		r.close(doors)
 		return err
 	}
 	defer stopAccess()
@@ -118,7 +132,7 @@ func (r *serving) run(c *cli.Context) (err error) {
 	r.relay.Replaced = r.replacedBy
 	rel, err := relay.New(r.relay)
 	if err != nil {
-		closeAll(doors)
+		r.close(doors)
 		return cmdline.Usage("", "%v", err)
 	}
 	ctx, stop := r.process.UntilSignal(rel.Cut)
@@ -127,7 +141,7 @@ func (r *serving) run(c *cli.Context) (err error) {
 		err = data.Accounts.First(ctx, func(secret string) error { return welcome(c.App.Writer, secret, rel.AgentAddress(doors)) })
 	}
 	if err != nil {
-		closeAll(doors)
+		r.close(doors)
 		return fmt.Errorf("first token: %w", err)
 	}
 	defer r.followSignals(rel)()
@@ -150,8 +164,11 @@ func (r *serving) open(ctx context.Context) (data *relay.Data, doors []relay.Doo
 	}
 	doors, err = r.addresses.Listen()
 	if err == nil {
-		if r.relay.Remote, err = r.remote.Listen(&r.addresses); err != nil {
-			closeAll(doors)
+		if r.relay.Remote, err = r.remote.Listen(&r.addresses); err == nil {
+			err = r.obtaining.listen(r.addresses.Sockets, r.relay.DNS)
+		}
+		if err != nil {
+			r.close(doors)
 		}
 	}
 	if err != nil {
@@ -162,7 +179,7 @@ func (r *serving) open(ctx context.Context) (data *relay.Data, doors []relay.Doo
 	}
 	if r.before != nil {
 		if data, err = r.before.OpenData(ctx, r.data, r.addresses.Sockets); err != nil {
-			closeAll(doors)
+			r.close(doors)
 			return nil, nil, cmdline.Failed(goesOn, err)
 		}
 	}
@@ -172,23 +189,27 @@ func (r *serving) open(ctx context.Context) (data *relay.Data, doors []relay.Doo
 	return data, doors, nil
 }
 
-func closeAll(doors []relay.Door) {
+// close closes what open has opened of addresses.
+func (r *serving) close(doors []relay.Door) {
 	for _, d := range doors {
 		d.Close()
+	}
+	if r.relay.DNS != nil {
+		r.relay.DNS.Close()
 	}
 }
 
 // openData opens the relay's data folder, if it has one.
 func (r *serving) openData() (*relay.Data, error) {
 	if r.data == "" {
-		if !r.addresses.Beyond() && r.remote.Addr == "" {
+		if !r.addresses.Beyond() && r.remote.Addr == "" && r.relay.ACME == nil {
 			return nil, nil
 		}
 		if r.data = r.process.dataDir(); r.data == "" {
-			if !r.relay.Tokens.Empty() && r.remote.Addr == "" {
+			if !r.relay.Tokens.Empty() && r.remote.Addr == "" && r.relay.ACME == nil {
 				return nil, nil
 			}
-			return nil, cmdline.Usage("name a folder with --data", "there is no state folder for tokens")
+			return nil, cmdline.Usage("name a folder with --data", "there is no state folder for tokens and certificates")
 		}
 	}
 	data, err := r.addresses.Sockets.OpenData(r.data)
@@ -294,5 +315,5 @@ func (r *serving) load() (err error) {
 	if r.json {
 		cfg.Logger = slog.New(slog.NewJSONHandler(r.process.Log, options))
 	}
-	return nil
+	return r.obtaining.load(&r.process, cfg, &r.addresses)
 }

@@ -18,6 +18,7 @@ func redirecting(t *testing.T) (s *stub, addr string) {
 			}
 			return ""
 		}
+		cfg.Proof = func(path string) (string, bool) { return "a proof", path == "/.well-known/acme-challenge/proof" }
 	})
 	return s, s.door(func(nc net.Conn) { s.Redirect(nc, nil) })
 }
@@ -75,6 +76,24 @@ func TestRedirect(t *testing.T) {
 	s.wgConns()
 	if s.log.has("name=x") || !s.log.has("status=308 cause=\"\"") {
 		t.Errorf("the log: %s", s.log)
+	}
+}
+
+// A CA that comes for a proof gets it, whatever host it asks, and is not sent
+// elsewhere.
+func TestRedirectProof(t *testing.T) {
+	t.Parallel()
+	_, addr := redirecting(t)
+	for _, host := range []string{"x.test", "y.test", "y.test:80"} {
+		v := dialVisitor(t, addr)
+		v.send("GET /.well-known/acme-challenge/proof HTTP/1.1\nHost: " + host + "\n\n")
+		if a := v.receive("GET"); a.StatusCode != 200 || a.body != "a proof" || a.err != nil {
+			t.Errorf("%s: got %d %q, %v", host, a.StatusCode, a.body, a.err)
+		}
+		v.send("POST /.well-known/acme-challenge/proof HTTP/1.1\nHost: x.test\n\n")
+		if a := v.receive("POST"); a.StatusCode != 308 {
+			t.Errorf("a POST: %d", a.StatusCode)
+		}
 	}
 }
 

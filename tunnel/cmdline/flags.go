@@ -191,6 +191,22 @@ func Prefixes(dst *[]netip.Prefix) Setter {
 	}
 }
 
+// Addresses takes IP addresses, with commas between.
+func Addresses(dst *[]netip.Addr) Setter {
+	return func(s string) error {
+		*dst = nil
+		for part := range strings.SplitSeq(s, ",") {
+			part = strings.TrimSpace(part)
+			addr, err := netip.ParseAddr(part)
+			if err != nil || addr.Zone() != "" {
+				return fmt.Errorf("want addresses such as 192.0.2.1,2001:db8::1, and not %q", part)
+			}
+			*dst = append(*dst, addr.Unmap())
+		}
+		return nil
+	}
+}
+
 // URL takes a URL with a host.
 func URL(dst **url.URL) Setter {
 	return func(s string) error {

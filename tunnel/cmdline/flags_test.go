@@ -14,14 +14,15 @@ import (
 
 func TestSetters(t *testing.T) {
 	var (
-		d      time.Duration
-		grace  time.Duration
-		n      int
-		level  slog.Level
-		list   []netip.Prefix
-		words  []string
-		link   *url.URL
-		reveal string
+		d         time.Duration
+		grace     time.Duration
+		n         int
+		level     slog.Level
+		list      []netip.Prefix
+		addresses []netip.Addr
+		words     []string
+		link      *url.URL
+		reveal    string
 	)
 	tests := []struct {
 		set  Setter
@@ -58,6 +59,9 @@ func TestSetters(t *testing.T) {
 		{Prefixes(&list), "10.1.2.3/8, fd00::/8,127.0.0.1", &list, "[10.0.0.0/8 fd00::/8 127.0.0.1/32]"},
 		{Prefixes(&list), "10.0.0.0/33", &list, ""},
 		{Prefixes(&list), "", &list, ""},
+		{Addresses(&addresses), "192.0.2.1, 2001:db8::1,::ffff:192.0.2.2", &addresses, "[192.0.2.1 2001:db8::1 192.0.2.2]"},
+		{Addresses(&addresses), "192.0.2.0/24", &addresses, ""},
+		{Addresses(&addresses), "fe80::1%lo", &addresses, ""},
 		{URL(&link), "https://share.example.com", &link, "https://share.example.com"},
 		{URL(&link), "share.example.com", &link, ""},
 	}
@@ -85,6 +89,8 @@ func value(p any) string {
 	case *string:
 		return *p
 	case *[]string:
+		return fmt.Sprint(*p)
+	case *[]netip.Addr:
 		return fmt.Sprint(*p)
 	case *[]netip.Prefix:
 		return fmt.Sprint(*p)

@@ -1,0 +1,108 @@
+package relay
+
+import (
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"share/relay/account"
+	"share/relay/store"
+	"share/tunnel"
+)
+
+// domains returns a relay, not served, whose store has a name of acme's and
+// domains in every state.
+func domains(t *testing.T) *Relay {
+	t.Helper()
+	db, err := store.OpenBolt(filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	accounts := account.New(db)
+	names := []account.Name{{Name: "web", Account: "acme", Reserved: true}, {Name: "other", Account: "other", Reserved: true}}
+	if err := accounts.Keep(t.Context(), names...); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, d := range []account.Domain{
+		{Domain: "app.acme.test", Name: "web", Account: "acme", Token: "x", Added: now, Verified: now},
+		{Domain: "new.acme.test", Name: "web", Account: "acme", Token: "x", Added: now},
+		{Domain: "lost.acme.test", Name: "other", Account: "acme", Token: "x", Added: now, Verified: now}, // its name went to another
+		{Domain: "gone.acme.test", Name: "gone", Account: "acme", Token: "x", Added: now, Verified: now},  // its name is nobody's
+	} {
+		if err := accounts.KeepDomain(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := New(Config{Domain: "share.test", Accounts: accounts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.public = url.URL{Scheme: "https", Host: "share.test:8443"}
+	return r
+}
+
+// Only a verified domain leads anywhere, and only to its own account's tunnel.
+func TestDomainsLead(t *testing.T) {
+	r := domains(t)
+	for host, want := range map[string]string{
+		"app.acme.test": "web", "new.acme.test": "", "lost.acme.test": "", "gone.acme.test": "", "acme.test": "", "web.share.test": "web",
+	} {
+		got := ""
+		place := r.lookup([]byte(host))
+		if place.Tunnel != nil {
+			got = place.Tunnel.Name
+		}
+		if got != want || place.Home {
+			t.Errorf("%s leads to %q, want %q", host, got, want)
+		}
+		wantURL := ""
+		if want != "" {
+			wantURL = "https://" + host + ":8443"
+		}
+		if got := r.elsewhere([]byte(host)); got != wantURL && host != "web.share.test" {
+			t.Errorf("%s is served at %q, want %q", host, got, wantURL)
+		}
+		// No agent holds the name: a domain has a certificate all the same.
+		if got := r.certifies(host); got != (host == "app.acme.test") {
+			t.Errorf("%s may have a certificate: %t", host, got)
+		}
+	}
+}
+
+func TestDomainWish(t *testing.T) {
+	r := domains(t)
+	tests := []struct {
+		about         string
+		account       string
+		m             tunnel.Bind
+		name, url, no string
+	}{
+		{"none", "acme", tunnel.Bind{Name: "x"}, "x", "", ""},
+		{"one's own", "acme", tunnel.Bind{Domain: "APP.acme.test."}, "web", "https://app.acme.test:8443", ""},
+		{"with its name", "acme", tunnel.Bind{Domain: "app.acme.test", Name: "web"}, "web", "https://app.acme.test:8443", ""},
+		{"with another name", "acme", tunnel.Bind{Domain: "app.acme.test", Name: "x"}, "", "", "leads to the name web"},
+		{"another account's", "other", tunnel.Bind{Domain: "app.acme.test"}, "", "", "is not the account's"},
+		{"nobody's", "acme", tunnel.Bind{Domain: strings.Repeat("x", 100)}, "", "", "is not the account's"},
+		{"not verified", "acme", tunnel.Bind{Domain: "new.acme.test"}, "", "", "is not verified"},
+	}
+	for _, tt := range tests {
+		name, url, no := r.wish(&session{token: account.Token{Account: tt.account}}, &tt.m)
+		if name != tt.name || url != tt.url || (tt.no == "") != (no == "") || !strings.Contains(no, tt.no) {
+			t.Errorf("%s: got %q, %q, %q; want %q, %q, %q", tt.about, name, url, no, tt.name, tt.url, tt.no)
+		}
+	}
+	open, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, no := open.wish(&session{}, &tunnel.Bind{Domain: "app.acme.test"}); !strings.Contains(no, "keeps no domains") {
+		t.Errorf("without accounts: %q", no)
+	}
+}
