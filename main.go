@@ -96,6 +96,7 @@ func httpCommand() *cli.Command {
 			cmdline.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &s.agent.Insecure),
 			cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
 			cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
+			cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
 			cmdline.Toggle("random", "ask for a new name each time", &s.agent.Random),
 			cmdline.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),
 			cmdline.Value("wait", "give up when relay or target is not up after `TIME` (default: never)", cmdline.Duration(&s.agent.Wait, 0)),
@@ -188,6 +189,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 // load reads what the flags name: relays, and files.
 func (s *sharing) load() (err error) {
 	cfg := &s.agent
+	cfg.Domain = strings.ToLower(strings.TrimSuffix(cfg.Domain, "."))
 	far := false // a relay is not on this machine
 	for i, relay := range s.relays {
 		u, err := agent.ParseRelay(relay, cfg.Insecure)

@@ -61,6 +61,11 @@ type Config struct {
 	// Random asks for a new name each time; Name must be empty then.
 	Random bool
 
+	// Domain is a domain of the account's own that leads to one of its names
+	// at the relay: the tunnel gets that name, and its URL is the domain's. If
+	// empty, the URL is the name's.
+	Domain string
+
 	// Folder is the working folder that a default name stands for.
 	// If empty, the target alone counts.
 	Folder string
@@ -154,6 +159,12 @@ func (c *Config) check() error {
 		return cmdline.Usage("leave one of them away", "a token and an identity are to be shown")
 	case !validToken(c.Token):
 		return cmdline.Usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
+	case c.Domain != "" && (c.Name != "" || c.Random):
+		return cmdline.Usage("leave it away: the relay knows the domain's name", "a name and a domain are asked for")
+	case c.Domain != "" && !validDomain(c.Domain):
+		return cmdline.Usage("", "domain %.200q: want a name such as app.example.com", c.Domain)
+	case c.Domain != "" && c.Dial != nil:
+		return cmdline.Usage("name the relay that knows the domain with --relay", "the relay in this process has no domains")
 	case c.Name != "" && c.Random:
 		return cmdline.Usage("leave one of them away", "a name and a random name are asked for")
 	case c.Name != "" && !tunnel.ValidName(c.Name):
@@ -186,6 +197,15 @@ func (c *Config) checkRelays() error {
 	}
 	return nil
 }
+
+// validDomain reports whether s may be a domain, in lower case.
+func validDomain(s string) bool {
+	labels := strings.Split(s, ".")
+	return len(s) <= maxDomain && len(labels) > 1 && !slices.ContainsFunc(labels, func(l string) bool { return !tunnel.ValidName(l) })
+}
+
+// maxDomain bounds a domain (RFC 1035 2.3.4).
+const maxDomain = 253
 
 // maxToken keeps the preface, which the relay reads before it trusts anyone,
 // within its bound.

@@ -18,7 +18,8 @@ type name struct {
 	claims   *claims
 	holder   string
 	wanted   string // --name, or empty
-	seed     string // if wanted is empty
+	domain   string // --domain, or empty
+	seed     string // if both are empty
 	takeover bool
 	locks    []string // what was locked, or seized, before the first Bind
 	pending  sync.WaitGroup
@@ -38,7 +39,7 @@ func (l *loop) claim(ctx context.Context) (*name, error) {
 		l.warn(fmt.Sprintf("the state folder %s cannot be used, so the default name changes with each start: %v", l.cfg.StateDir, err))
 		st = l.fresh
 	}
-	n := &name{holder: st.holder(), wanted: l.cfg.Name, takeover: l.cfg.Takeover}
+	n := &name{holder: st.holder(), wanted: l.cfg.Name, domain: l.cfg.Domain, takeover: l.cfg.Takeover}
 	dir := st.dir
 	if l.cfg.Dial != nil || l.cfg.Random {
 		dir = "" // nobody else can mean this name
@@ -47,6 +48,8 @@ func (l *loop) claim(ctx context.Context) (*name, error) {
 	switch {
 	case l.cfg.Random:
 		n.seed = l.fresh.seed("", "")
+	case n.domain != "":
+		n.locks = append(n.locks, "domain:"+n.domain)
 	case n.wanted == "":
 		n.seed = st.seed(l.cfg.Folder, seedTarget(l.cfg.Target.Address))
 		n.locks = append(n.locks, "seed:"+n.seed)
@@ -76,7 +79,10 @@ func (l *loop) claim(ctx context.Context) (*name, error) {
 
 func (n *name) heldBy(pid int) *cmdline.Error {
 	what := "this tunnel"
-	if n.wanted != "" {
+	switch {
+	case n.domain != "":
+		what = "the domain " + n.domain
+	case n.wanted != "":
 		what = "the name " + n.wanted
 	}
 	who := "another process"
@@ -97,6 +103,7 @@ func (n *name) bind(again bool) *tunnel.Bind {
 		Seed:     n.seed,
 		Holder:   n.holder,
 		Takeover: n.takeover && !again,
+		Domain:   n.domain,
 	}
 }
 
@@ -121,7 +128,7 @@ func (n *name) bound(ctx context.Context, bound string) error {
 	n.busy = nil
 	n.mu.Unlock()
 	var errs []error
-	if n.wanted == "" {
+	if n.seed != "" {
 		errs = append(errs, n.claims.remember("seed:"+n.seed, bound))
 		err := n.claims.take(bound)
 		if _, held := errors.AsType[*errHeld](err); held {

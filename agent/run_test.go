@@ -91,6 +91,34 @@ func TestRunServes(t *testing.T) {
 	}
 }
 
+// Who asks for a domain asks for no name beside it, and shows what URL the relay
+// says.
+func TestRunDomain(t *testing.T) {
+	relay := newFakeRelay(t)
+	relay.answer = func(b *tunnel.Bind) tunnel.Message {
+		return &tunnel.Bound{ID: b.ID, Tunnel: 7, Name: "web", URL: relay.public.URL}
+	}
+	cfg := Config{Relay: mustRelay(t, "http://"+relay.addr), Domain: "app.acme.test", Folder: "/src", Target: newTarget(t, hello), StateDir: t.TempDir()}
+	r := start(t, cfg)
+	if e := r.event(EventReady); e.URL != relay.public.URL {
+		t.Errorf("ready: %+v", e)
+	}
+	relay.mu.Lock()
+	if b := relay.binds[0]; b.Domain != "app.acme.test" || b.Name != "" || b.Seed != "" {
+		t.Errorf("bind: %+v", b)
+	}
+	relay.mu.Unlock()
+
+	// The domain is this process's.
+	second, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the domain app.acme.test is already run by") {
+		t.Errorf("a second agent: %v", err)
+	}
+}
+
 func TestRunInProcess(t *testing.T) {
 	relay := newFakeRelay(t)
 	r := start(t, Config{
