@@ -83,9 +83,11 @@ cover:
 	$(GO) tool cover -func cover.out | tail -n 1
 
 # Version and commit are those that the go command stamps from git. Without the
-# tag, package cli brings a writer of manuals, whose start takes milliseconds.
+# first tag, package cli brings a writer of manuals, whose start takes
+# milliseconds; without the second, a package behind certmagic asks the processor
+# what it can do, which takes most of one where it is a virtual one.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -buildvcs=auto -ldflags '-s -w' -o share .
+	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs,noasm -buildvcs=auto -ldflags '-s -w' -o share .
 
 clean:
 	rm -f share share.exe cover.out cover.html
