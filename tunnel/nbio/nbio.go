@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -37,12 +38,17 @@ type half struct {
 
 	now     bool // the attempt does not wait
 	unpaced bool // unpace was called
+	moved   int  // bytes since the last yield
 
 	held *[]byte // what waits for Uncork; nil without Cork
 }
 
 // paceFrom is from where on a write may be paced.
 const paceFrom = 16 << 10
+
+// yieldAfter is how many bytes are moved before others may run: what takes a few
+// ten microseconds.
+const yieldAfter = 256 << 10
 
 // corkBuffer is how much waits for Uncork.
 const corkBuffer = 128 << 10
@@ -97,7 +103,18 @@ func (c *Conn) receive(p []byte, now bool) (int, error) {
 	h.p, h.n, h.err, h.now = p, 0, nil, now
 	err := c.raw.Read(h.try)
 	h.p = nil
+	h.yield()
 	return h.n, c.outcome("read", err, h.err)
+}
+
+// yield lets others run once in a while. A call that the scheduler does not know
+// of is no reason for it to do so by itself: one connection whose bytes keep
+// coming would hold a processor for 10 ms at a time. mu is held.
+func (h *half) yield() {
+	if h.moved += h.n; h.moved >= yieldAfter {
+		h.moved = 0
+		runtime.Gosched()
+	}
 }
 
 // Unread gives p back, which was read to look at it: reads return it first. It
@@ -169,6 +186,7 @@ func (c *Conn) send(p, q []byte) (int, error) {
 	h.p, h.q, h.n, h.err = p, q, 0, nil
 	err := c.raw.Write(h.try)
 	h.p, h.q = nil, nil
+	h.yield()
 	return h.n, c.outcome("write", err, h.err)
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -286,5 +288,38 @@ func TestUnread(t *testing.T) {
 	c.Unread([]byte("x"))
 	if n, err := c.ReadNow(make([]byte, 8)); n != 1 || err != nil {
 		t.Errorf("ReadNow: %d, %v; want the byte that was given back", n, err)
+	}
+}
+
+// A connection whose bytes keep coming, so that it never waits, lets others run
+// all the same.
+func TestBulkYields(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	a, far := pair(t)
+	b := New(far)
+	var over atomic.Bool
+	var turns atomic.Int64
+	done := make(chan bool)
+	go func() { // ended by over
+		defer close(done)
+		for ; !over.Load(); turns.Add(1) {
+			runtime.Gosched()
+		}
+	}()
+	const piece, pieces = 64 << 10, 128
+	buf := make([]byte, piece)
+	for range pieces {
+		if _, err := a.Write(buf); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(b, buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := turns.Load()
+	over.Store(true)
+	<-done
+	if want := int64(pieces * piece / yieldAfter); got < want {
+		t.Errorf("another goroutine had %d turns while %d MiB went both ways, want %d", got, pieces*piece>>20, want)
 	}
 }
