@@ -25,9 +25,17 @@ var (
 	errUnopened = fmt.Errorf("peer accepted no stream for %v", deadAfter)
 )
 
+// epoch is what a stamp counts from.
+var epoch = time.Now()
+
+// stamp is t in nanoseconds, for atomics. It is of the clock that never jumps:
+// lanes outlive a time of day that is set anew.
+func stamp(t time.Time) int64 { return int64(t.Sub(epoch)) }
+
 // beat is the heartbeat's timer.
-func (l *lane) beat() {
-	now := time.Now()
+func (l *lane) beat() { l.beatAt(time.Now()) }
+
+func (l *lane) beatAt(now time.Time) {
 	silence := age(&l.link.heard, now)
 	stalls := [...]struct {
 		age   time.Duration
@@ -64,17 +72,11 @@ func (l *lane) beat() {
 	}
 }
 
-// age is how long before now since was, a time in Unix nanoseconds; 0 if it is
-// not set. A time to come is made now: the clock was set back.
+// age is how long before now since was, which is a stamp; 0 if it is not set.
 func age(since *atomic.Int64, now time.Time) time.Duration {
 	then := since.Load()
-	d := now.Sub(time.Unix(0, then))
 	if then == 0 {
 		return 0
 	}
-	if d < 0 {
-		since.CompareAndSwap(then, now.UnixNano())
-		return 0
-	}
-	return d
+	return max(time.Duration(stamp(now)-then), 0)
 }

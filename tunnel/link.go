@@ -75,9 +75,9 @@ type link struct {
 	// ends the link.
 	arrived func(bytes int64) error
 
-	heard   atomic.Int64 // when a byte last arrived, Unix nanoseconds
-	partial atomic.Int64 // since when a frame is arriving, 0 if none is
-	sending atomic.Int64 // since when the connection takes a batch, 0 if it has
+	heard   atomic.Int64 // when a byte last arrived, a stamp
+	partial atomic.Int64 // since when a frame is arriving, a stamp; 0 if none is
+	sending atomic.Int64 // since when the connection takes a batch, a stamp; 0 if it has
 	chunk   atomic.Int32 // bytes that the connection takes in about frameTime
 
 	stalls *atomic.Uint64 // counts the batches that have stalled; nil if nobody asks
@@ -110,7 +110,7 @@ func newLink(conn net.Conn) *link {
 	l.layered = l.socket != nil && under != conn
 	l.chunk.Store(minChunk)
 	l.room.L, l.flusher = &l.mu, l.flush
-	l.heard.Store(time.Now().UnixNano())
+	l.heard.Store(stamp(time.Now()))
 	limitUnsent(under)
 	return l
 }
@@ -215,7 +215,7 @@ func (l *link) send(p []byte) {
 	l.room.Broadcast()
 
 	began := time.Now()
-	l.sending.Store(began.UnixNano())
+	l.sending.Store(stamp(began))
 	var err error
 	switch {
 	case l.layered && (p != nil || len(*batch) > tlsRecord):
@@ -313,7 +313,7 @@ func (l *link) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(into)
 	l.more = n == len(into)
 	if n > 0 {
-		now := time.Now().UnixNano()
+		now := stamp(time.Now())
 		l.heard.Store(now)
 		gerr := l.guard.feed(into[:n], now)
 		if gerr == nil && l.arrived != nil {

@@ -90,7 +90,7 @@ func (l *lane) open(ctx context.Context) (*Exchange, error) {
 	opened := make(chan *Exchange)
 	l.spawn(func() {
 		defer l.opening.Add(-1)
-		l.unopened.CompareAndSwap(0, time.Now().UnixNano())
+		l.unopened.CompareAndSwap(0, stamp(time.Now()))
 		stream, err := l.mux.OpenStream()
 		l.unopened.Store(0)
 		var x *Exchange
@@ -256,7 +256,7 @@ func (l *lane) credit(c credit) {
 func (l *lane) prune(now time.Time) {
 	l.mu.Lock()
 	n := 0
-	for n < len(l.idle) && now.Sub(time.Unix(0, l.idle[n].parked)) > idleStream {
+	for n < len(l.idle) && time.Duration(stamp(now)-l.idle[n].parked) > idleStream {
 		n++
 	}
 	old := append([]*Exchange(nil), l.idle[:n]...)
