@@ -40,6 +40,7 @@ type control struct {
 
 	pings  int       // owned by receive
 	filled time.Time // owned by receive
+	frames bucket    // owned by receive; of an agent
 }
 
 func newControl(l *lane, stream *yamux.Stream) *control {
@@ -187,6 +188,9 @@ func (c *control) receive() error {
 }
 
 func (c *control) frame(typ byte, ignorable bool, payload []byte) error {
+	if !c.lane.session.agent && !c.frames.take(stamp(time.Now())) {
+		return errFlood
+	}
 	switch typ {
 	case typePing:
 		c.stream.Shrink() // an idle lane has no other frames

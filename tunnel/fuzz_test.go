@@ -218,9 +218,9 @@ func FuzzGuard(f *testing.F) {
 	f.Add(bytes.Repeat(muxOpen(1), 30), []byte{5, 5, 5})
 	f.Fuzz(func(t *testing.T, b, cuts []byte) {
 		const now = 1
-		full := guard{tokens: 20, filled: now} // few, so that floods are short
+		full := guard{bucket: bucket{tokens: 20, filled: now}} // few, so that floods are short
 		want := full.feed(b, now)
-		split := guard{tokens: 20, filled: now}
+		split := guard{bucket: bucket{tokens: 20, filled: now}}
 		var got error
 		rest := b
 		for _, c := range cuts {

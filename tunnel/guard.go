@@ -23,7 +23,9 @@ func muxLength(h []byte) uint32 { return binary.BigEndian.Uint32(h[8:]) }
 const (
 	// controlRate and controlBurst bound the frames that carry no bytes:
 	// each costs the receiver more than the sender. Opening, accepting and
-	// closing a stream take four, and streams are reused.
+	// closing a stream take four, and streams are reused. They bound the frames
+	// of an agent's control stream, too: an exchange takes one if it fails, and
+	// one for each 128 KiB of a body.
 	controlRate  = 20_000 // a second
 	controlBurst = 40_000
 )
@@ -50,14 +52,13 @@ type guard struct {
 	body   uint32 // bytes of the last body, all told
 	bodies int64  // of all of them
 	fresh  bool   // a new frame began in the last feed
-	tokens int64
-	filled int64 // when tokens were last added, Unix nanoseconds
+	bucket
 }
 
 // partial reports whether the peer is in the middle of a frame.
 func (g *guard) partial() bool { return g.have > 0 || g.skip > 0 }
 
-// feed looks at the bytes that arrived at now, in Unix nanoseconds.
+// feed looks at the bytes that arrived at now, a stamp.
 func (g *guard) feed(p []byte, now int64) error {
 	g.fresh = false
 	for len(p) > 0 {
@@ -108,24 +109,38 @@ func (g *guard) frame(now int64) error {
 			return nil
 		}
 	}
-	if g.tokens == 0 {
-		g.refill(now)
-		if g.tokens == 0 {
-			return errFlood
-		}
+	if !g.take(now) {
+		return errFlood
 	}
-	g.tokens--
 	return nil
 }
 
-func (g *guard) refill(now int64) {
-	elapsed := now - g.filled
-	if g.filled == 0 || elapsed < 0 { // the first time, or the clock was set back
-		g.tokens = controlBurst
-	} else {
-		g.tokens = min(controlBurst, elapsed/int64(time.Second/controlRate))
+// A bucket bounds how many frames of a kind come.
+type bucket struct {
+	tokens int64
+	filled int64 // when tokens were last added, a stamp
+}
+
+// take takes a token, and reports whether there was one at now, a stamp.
+func (b *bucket) take(now int64) bool {
+	if b.tokens == 0 {
+		b.refill(now)
+		if b.tokens == 0 {
+			return false
+		}
 	}
-	if g.tokens > 0 {
-		g.filled = now
+	b.tokens--
+	return true
+}
+
+func (b *bucket) refill(now int64) {
+	elapsed := now - b.filled
+	if b.filled == 0 || elapsed < 0 { // the first time, or the clock was set back
+		b.tokens = controlBurst
+	} else {
+		b.tokens = min(controlBurst, elapsed/int64(time.Second/controlRate))
+	}
+	if b.tokens > 0 {
+		b.filled = now
 	}
 }

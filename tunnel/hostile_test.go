@@ -124,6 +124,28 @@ func TestHostileAgentIsCutOff(t *testing.T) {
 	}
 }
 
+// Frames that mean nothing cost the relay more than the agent: a flood of them
+// ends the lane, too.
+func TestControlFloodIsCutOff(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"CREDIT": frame(typeCredit, make([]byte, 16)...),
+		"RESET":  frame(typeReset, 0, 0, 0, 2, 0, 0, 0, 1, 0, 1, 0),
+		"PONG":   frame(typePong),
+		"skip":   frame(40 | frameIgnore),
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := spent()
+			p, _, ended := rawAgent(t, connPair)
+			p.drain()
+			p.flood(4*controlBurst*(muxHeaderLen+len(b)), muxBytes(1, b))
+			if err := within(t, "end of the session", ended); !errors.Is(err, errFlood) {
+				t.Errorf("session ended with %q, want %q", err, errFlood)
+			}
+			before.below(t, 20, 8)
+		})
+	}
+}
+
 // What costs little is borne.
 func TestAgentMaySend(t *testing.T) {
 	tests := map[string][]byte{
