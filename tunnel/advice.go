@@ -51,8 +51,10 @@ func (c Cause) headline(target string) string {
 		return "This tunnel is stopping"
 	case Overload:
 		return "This tunnel is too busy"
-	case Quota:
-		return "This tunnel has reached a limit"
+	case QuotaRequests, QuotaExchanges:
+		return "The tunnel's quota is used up"
+	case RelayOverload:
+		return "The relay is too busy"
 	case Unauthorized:
 		return "This tunnel asks for credentials"
 	case Forbidden:
@@ -112,10 +114,8 @@ func (c Cause) advice() string {
 		return "If it is yours, run share again. If not, ask whoever gave you the address."
 	case UnknownName:
 		return "Check the address, or ask whoever gave it to you."
-	case Draining, Overload:
+	case Draining, Overload, RelayOverload, QuotaRequests, QuotaExchanges:
 		return "Try again in a moment."
-	case Quota:
-		return "Try again later."
 	case Unauthorized, Forbidden:
 		return "Ask whoever gave you the address."
 	case RequestTooLarge, RequestTargetTooLong, RequestHeadTooLarge:
@@ -163,9 +163,7 @@ func (c Cause) curable() bool {
 // retryAfter is the time a client should wait, 0 if the answer does not say.
 func (c Cause) retryAfter() time.Duration {
 	switch c.Status() {
-	case 429:
-		return time.Minute
-	case 503:
+	case 429, 503:
 		if c == NoAgent {
 			return 5 * time.Second
 		}

@@ -31,7 +31,7 @@ const (
 	UnknownName           // no such tunnel
 	Draining              // the session or process is stopping
 	Overload              // out of descriptors, streams or memory
-	Quota                 // a limit of the account
+	QuotaRequests         // more requests a second than a limit of the token
 	Unauthorized          // a visitor policy asks for credentials
 	Forbidden             // a visitor policy says no
 	RequestBad            // RFC 9112 says 400
@@ -47,6 +47,8 @@ const (
 	VisitorGone           // the visitor left; nobody is answered
 	Protocol              // the peer broke this protocol
 	VisitorIncomplete     // the visitor's upload was cut or malformed
+	QuotaExchanges        // more exchanges at once than a limit of the token
+	RelayOverload         // the relay is out of memory, descriptors or connections for an address
 )
 
 // CauseNamed returns the cause that Share-Error and the logs show as name, the
@@ -107,7 +109,7 @@ var causes = [...]causeEntry{
 	UnknownName:           {"unknown_name", 404, "destination_not_found", "there is no tunnel of this name"},
 	Draining:              {"draining", 503, "destination_unavailable", "the tunnel is stopping"},
 	Overload:              {"overload", 503, "connection_limit_reached", "too many exchanges at once"},
-	Quota:                 {"quota", 429, "http_request_denied", "a limit of this tunnel is reached"},
+	QuotaRequests:         {"quota", 429, "http_request_denied", "the tunnel's quota of requests is used up"},
 	Unauthorized:          {"denied", 401, "http_request_denied", "this tunnel asks for credentials"},
 	Forbidden:             {"denied", 403, "http_request_denied", "this tunnel does not admit you"},
 	RequestBad:            {"bad_request", 400, "http_request_error", "the request is not valid HTTP"},
@@ -123,6 +125,8 @@ var causes = [...]causeEntry{
 	VisitorGone:           {"visitor_gone", 0, "", "the visitor left"},
 	Protocol:              {"protocol", 502, "connection_terminated", "agent and relay did not understand each other"},
 	VisitorIncomplete:     {"visitor_incomplete", 400, "http_request_error", "the request's body was cut or malformed"},
+	QuotaExchanges:        {"quota", 503, "connection_limit_reached", "the tunnel's quota of open exchanges is used up"},
+	RelayOverload:         {"overload", 503, "connection_limit_reached", "the relay has no room for more"},
 }
 
 // A Party is the side of the link that answers for a failure.

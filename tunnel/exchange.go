@@ -42,7 +42,7 @@ type Exchange struct {
 	stream *yamux.Stream
 	in     reader
 	out    writer
-	parked int64 // when the lane had last heard of its peer as it was put back, Unix nanoseconds
+	parked int64 // when the lane had last heard of its peer as it was put back, a stamp
 
 	mu      sync.Mutex
 	seq     uint32         // guarded by mu
@@ -106,6 +106,9 @@ func (x *Exchange) Close() {
 	}
 	x.unbulk()
 	x.lane.live.Add(-1)
+	if q := x.lane.session.Quota; q != nil {
+		q.end()
+	}
 	x.lane.session.leave()
 	x.in.release()
 	x.in.trim()
@@ -169,20 +172,31 @@ func (x *Exchange) HeadSent() bool { return x.out.headGone() }
 // Data returns the next bytes of the peer's body. They are valid until the
 // next call. After the peer's END, and if as many bytes came as its head
 // announced, it returns io.EOF.
-func (x *Exchange) Data() ([]byte, error) { return x.in.data() }
+func (x *Exchange) Data() ([]byte, error) {
+	p, err := x.in.data()
+	if q := x.paced(); q != nil {
+		q.pace(x, len(p))
+	}
+	return p, err
+}
 
-// Read is Data for an io.Reader's users.
+// Read is Data for an io.Reader's users. No Quota makes it wait.
 func (x *Exchange) Read(p []byte) (int, error) { return x.in.read(p) }
 
 // Buffered reports whether Data would return without waiting.
-func (x *Exchange) Buffered() bool { return x.in.buffered() }
+func (x *Exchange) Buffered() bool { return x.paced() == nil && x.in.buffered() }
 
 // Trailers returns the peer's trailers once Data has returned io.EOF.
 func (x *Exchange) Trailers() Header { return x.in.trailers }
 
 // Write queues bytes of this half's body; it sends them when a buffer is full
-// and may then wait for the peer to read.
-func (x *Exchange) Write(p []byte) (int, error) { return x.out.write(p) }
+// and may then wait for the peer to read, and for the Quota before.
+func (x *Exchange) Write(p []byte) (int, error) {
+	if q := x.paced(); q != nil && !x.stopped.Load() {
+		q.pace(x, len(p))
+	}
+	return x.out.write(p)
+}
 
 // Flush sends what is queued.
 func (x *Exchange) Flush() error { return x.out.flush() }

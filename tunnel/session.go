@@ -32,6 +32,10 @@ type Session struct {
 	// Serve.
 	Budget *Budget
 
+	// Quota bounds the exchanges that Open begins. If nil, they are not. It is
+	// set before Serve.
+	Quota *Quota
+
 	agent    bool
 	handler  func(*Exchange) // set by Serve, before its lanes run
 	notify   func()          // if not nil, called for each message in inbox
@@ -113,24 +117,45 @@ func (s *Session) runKnown(l *lane) error {
 // it. It ends with ctx. A failure's NotProcessed is always set.
 func (s *Session) Open(ctx context.Context) (*Exchange, error) {
 	s.live.Add(1)
-	if s.draining.Load() {
+	x, err := s.open(ctx)
+	if err != nil {
 		s.leave()
+		return nil, err
+	}
+	return x, nil
+}
+
+// open is Open for an exchange that is counted.
+func (s *Session) open(ctx context.Context) (*Exchange, error) {
+	if s.draining.Load() {
 		return nil, &Failure{Cause: Draining, NotProcessed: true}
 	}
+	if s.Quota == nil {
+		return s.openLane(ctx)
+	}
+	if f := s.Quota.begin(); f != nil {
+		return nil, f
+	}
+	x, err := s.openLane(ctx)
+	if err != nil {
+		s.Quota.end()
+	}
+	return x, err
+}
+
+// openLane opens an exchange on a lane.
+func (s *Session) openLane(ctx context.Context) (*Exchange, error) {
 	l := s.pick()
 	if l == nil {
-		s.leave()
 		return nil, &Failure{Cause: LinkLost, NotProcessed: true, Detail: "the session has ended"}
 	}
 	if l.live.Add(1) > maxLive {
 		l.live.Add(-1)
-		s.leave()
 		return nil, &Failure{Cause: Overload, NotProcessed: true, Detail: fmt.Sprintf("%d exchanges are open", maxLive)}
 	}
 	x, err := l.open(ctx)
 	if err != nil {
 		l.live.Add(-1)
-		s.leave()
 		return nil, err
 	}
 	return x, nil
