@@ -38,8 +38,9 @@ type lane struct {
 	live     atomic.Int32 // exchanges under way
 	bulk     atomic.Int32 // of them, those that have become large
 	opening  atomic.Int32 // exchanges that wait for a stream
-	unopened atomic.Int64 // since when no stream could be opened, 0 if one was
-	consumed atomic.Int64 // bytes of streams that were read
+	unopened atomic.Int64 // since when no stream could be opened, a stamp; 0 if one was
+	arrived  atomic.Int64 // bytes of streams that came
+	consumed atomic.Int64 // of them, those that were read
 
 	mu        sync.Mutex
 	idle      []*Exchange          // guarded by mu; last in, first out

@@ -145,6 +145,9 @@ func (s *Session) open(ctx context.Context) (*Exchange, error) {
 
 // openLane opens an exchange on a lane.
 func (s *Session) openLane(ctx context.Context) (*Exchange, error) {
+	if s.crammed() {
+		return nil, &Failure{Cause: Overload, NotProcessed: true, Detail: "too much waits for visitors who do not read"}
+	}
 	l := s.pick()
 	if l == nil {
 		return nil, &Failure{Cause: LinkLost, NotProcessed: true, Detail: "the session has ended"}

@@ -1,10 +1,13 @@
 package tunnel
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"sync/atomic"
 	"time"
+
+	"share/tunnel/nbio"
 )
 
 // Each half of an exchange has a window: how many bytes of its body may be under
@@ -22,8 +25,9 @@ const (
 	// was read.
 	muxWindow = 4 * maxWindow
 
-	// sessionSpare and sharedSpare bound what windows have above firstWindow,
-	// those of a session together and those of all that share a Budget.
+	// sessionSpare bounds what the windows of a session have above firstWindow
+	// together, and sharedSpare those of all that share a Budget, unless that
+	// has another limit.
 	sessionSpare = 128 << 20
 	sharedSpare  = 512 << 20
 
@@ -104,9 +108,28 @@ func (w *window) grow(now time.Time) {
 	}
 }
 
-// A Budget is the memory that windows may take when they grow: 512 MiB for all
+// A Budget is the memory that windows may take when they grow, those of all
 // sessions that share it.
-type Budget struct{ taken atomic.Int64 }
+type Budget struct {
+	// Limit is in bytes. If zero, 512 MiB. It is set before use.
+	Limit int64
+
+	// Unread bounds what waits to be read of one session, with what its
+	// exchanges take by themselves and beside what its windows have taken:
+	// nothing is opened with one that has more. If zero, it is not bounded. It
+	// is set before use.
+	Unread int64
+
+	taken atomic.Int64
+}
+
+func (b *Budget) limit() int64 { return cmp.Or(b.Limit, sharedSpare) }
+
+// Take takes n bytes, or nothing, and reports whether it has.
+func (b *Budget) Take(n int64) bool { return b.take(n, b.limit()) }
+
+// GiveBack gives back what Take took.
+func (b *Budget) GiveBack(n int64) { b.taken.Add(-n) }
 
 // take takes n of limit, or nothing.
 func (b *Budget) take(n, limit int64) bool {
@@ -121,7 +144,7 @@ func (s *Session) take(n int64) bool {
 	if !s.spare.take(n, sessionSpare) {
 		return false
 	}
-	if s.Budget != nil && !s.Budget.take(n, sharedSpare) {
+	if s.Budget != nil && !s.Budget.Take(n) {
 		s.spare.taken.Add(-n)
 		return false
 	}
@@ -131,8 +154,27 @@ func (s *Session) take(n int64) bool {
 func (s *Session) giveBack(n int64) {
 	s.spare.taken.Add(-n)
 	if s.Budget != nil {
-		s.Budget.taken.Add(-n)
+		s.Budget.GiveBack(n)
 	}
+}
+
+// exchangeCost is about what an open exchange takes of the relay, with its
+// visitor, before any of a body has come.
+const exchangeCost = 32 << 10
+
+// crammed reports whether more of the session waits to be read than one may
+// have: whoever has opened exchanges does not read them.
+func (s *Session) crammed() bool {
+	if s.Budget == nil || s.Budget.Unread == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unread := s.live.Load() * exchangeCost
+	for _, l := range s.lanes {
+		unread += l.arrived.Load() - l.consumed.Load() + int64(l.bulk.Load())*nbio.Huge
+	}
+	return unread > s.Budget.Unread+s.spare.taken.Load()
 }
 
 // roundTrip is the least time that an answer of the peer took, long before the
@@ -166,6 +208,7 @@ var errHeld = errors.New("peer sends more than its windows allow")
 // held is asked when arrived bytes of streams have come in all. What was not
 // read of them is in memory, whatever window the peer believes to have.
 func (l *lane) held(arrived int64) error {
+	l.arrived.Store(arrived)
 	unread := arrived - l.consumed.Load()
 	if unread <= heldSlack ||
 		unread <= heldSlack+l.session.spare.taken.Load()+int64(l.streams())*(firstWindow+maxHead) {

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -112,9 +113,62 @@ func TestBudgets(t *testing.T) {
 	if last := &sessions[len(sessions)-1]; !last.take(maxWindow) || last.take(1) {
 		t.Error("what one session gives back is not another's")
 	}
+	small := &Session{Budget: &Budget{Limit: maxWindow}}
+	if !small.take(maxWindow) || small.take(1) {
+		t.Error("a budget's own limit does not hold")
+	}
 	if alone := new(Session); !alone.take(sessionSpare) || alone.take(1) {
 		t.Error("a session that shares nothing is not bound by itself alone")
 	}
+}
+
+// Nothing is opened with a session of which too much waits to be read, until it
+// was.
+func TestUnreadIsBounded(t *testing.T) {
+	release := make(chan bool)
+	_, relay := tcpPair(t, func(x *Exchange) {
+		if string(x.Request().Target) != "/much" {
+			answer(x)
+			return
+		}
+		x.SendResponse(&Response{Status: 200, ContentLength: firstWindow})
+		x.Write(make([]byte, firstWindow))
+		x.End(nil)
+		<-release
+	})
+	defer close(release)
+	relay.Budget = &Budget{Unread: firstWindow}
+	var open []*Exchange
+	for range 2 {
+		open = append(open, beginAt(t, relay, "/much"))
+	}
+	var err error
+	until(t, "too much that is unread", func() bool {
+		var x *Exchange
+		if x, err = relay.Open(context.Background()); err == nil {
+			x.Abort(Fail(VisitorGone, nil))
+			x.Close()
+		}
+		return err != nil
+	})
+	if f := failure(t, err, Overload); !f.NotProcessed {
+		t.Errorf("failure %+v", f)
+	}
+	for _, x := range open {
+		if _, err := x.ReceiveResponse(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, readerOf(x)); n != firstWindow || err != nil {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+		x.Close()
+	}
+	x, err := relay.Open(context.Background())
+	if err != nil {
+		t.Fatalf("when all was read: %v", err)
+	}
+	x.Abort(Fail(VisitorGone, nil))
+	x.Close()
 }
 
 // An agent that sends more than its window is cut off: at once by its
