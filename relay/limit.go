@@ -86,6 +86,7 @@ func (r *Relay) sweepTokens(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			r.sweep(ctx)
+			r.quotas.sweep()
 		case <-ctx.Done():
 			return
 		}

@@ -38,6 +38,7 @@ type Relay struct {
 	listed  atomic.Pointer[Tokens]
 	windows tunnel.Budget // of all sessions
 	tunnels tally         // of all tokens
+	quotas  quotas        // likewise
 
 	identities identity.Verifier // of agents that show who they are in place of a token
 	domains    *domain.Domains   // nil without Accounts

@@ -200,6 +200,7 @@ func (r *Relay) converse(ctx context.Context, s *session) {
 	r.stalls += s.Stalls()
 	r.mu.Unlock()
 	r.release(s)
+	r.quotas.release(&s.token)
 	r.log.Info("agent gone", "account", s.token.Account, "client", s.client, "reason", err.Error())
 }
 
@@ -231,6 +232,7 @@ func (r *Relay) register(s *session) *session {
 		s.Close()
 		return nil
 	}
+	s.Quota = r.quotas.take(&s.token)
 	r.log.Info("agent connected", "account", s.token.Account, "client", s.client)
 	return s
 }

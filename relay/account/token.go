@@ -56,6 +56,13 @@ type Token struct {
 	// MaxTunnels bounds the tunnels that are open with it. If zero, only the
 	// account's names do.
 	MaxTunnels int `json:"max_tunnels,omitempty"`
+
+	// MaxExchanges bounds the exchanges that are open with it at a time,
+	// RequestsPerSecond and BytesPerSecond what its tunnels carry: bytes of
+	// bodies, both ways together. What is zero is not bounded.
+	MaxExchanges      int   `json:"max_exchanges,omitempty"`
+	RequestsPerSecond int   `json:"requests_per_second,omitempty"`
+	BytesPerSecond    int64 `json:"bytes_per_second,omitempty"`
 }
 
 // A tokenRecord is what the store has of a token.
@@ -97,13 +104,19 @@ func (t *Token) check(now time.Time) error {
 		return invalid("the token would have expired already")
 	case t.MaxTunnels < 0:
 		return invalid("the number of tunnels is negative")
-	case t.Role != RoleAgent && (len(t.Names) > 0 || t.MaxTunnels > 0):
-		return invalid("a token of the role %s opens no tunnels, and has no names", t.Role)
+	case t.MaxExchanges < 0:
+		return invalid("the number of exchanges is negative")
+	case t.RequestsPerSecond < 0:
+		return invalid("the number of requests a second is negative")
+	case t.BytesPerSecond < 0:
+		return invalid("the number of bytes a second is negative")
+	case t.Role != RoleAgent && (len(t.Names) > 0 || t.MaxTunnels > 0 || t.MaxExchanges > 0 || t.RequestsPerSecond > 0 || t.BytesPerSecond > 0):
+		return invalid("a token of the role %s opens no tunnels, and has neither names nor quotas", t.Role)
 	}
 	return nil
 }
 
-// Create makes a token of t's Account, Role, Names, Expires and MaxTunnels, and
+// Create makes a token of t's Account, Role, Names, Expires and quotas, and
 // returns it with its secret. An account has two at most that are live: else
 // the error is a *ConflictError. An *InvalidError says what is wrong with t.
 func (a *Accounts) Create(ctx context.Context, t Token) (secret string, _ Token, err error) {

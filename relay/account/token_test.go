@@ -3,7 +3,9 @@ package account
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +29,14 @@ func TestToken(t *testing.T) {
 	a := open(t)
 	now := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
 	a.now = func() time.Time { return now }
-	secret, made := create(t, a, Token{Account: "ci", Names: []string{"pr-*", "web"}, Expires: now.Add(time.Hour), MaxTunnels: 3})
+	secret, made := create(t, a, Token{Account: "ci", Names: []string{"pr-*", "web"}, Expires: now.Add(time.Hour), MaxTunnels: 3,
+		MaxExchanges: 4, RequestsPerSecond: 5, BytesPerSecond: 6 << 40})
 	got, err := a.Authenticate(t.Context(), secret)
 	if err != nil || got.ID != made.ID || got.Account != "ci" || got.MaxTunnels != 3 || !got.Expires.Equal(made.Expires) || !slices.Equal(got.Names, made.Names) {
 		t.Fatalf("got %+v, %v; want %+v", got, err, made)
+	}
+	if got.MaxExchanges != 4 || got.RequestsPerSecond != 5 || got.BytesPerSecond != 6<<40 {
+		t.Errorf("quotas: got %+v", got)
 	}
 	for name, want := range map[string]bool{"pr-1": true, "web": true, "web2": false, "x": false} {
 		if got.MayBind(name) != want {
@@ -51,6 +57,22 @@ func TestToken(t *testing.T) {
 	tokens, err := a.Tokens(t.Context())
 	if err != nil || len(tokens) != 2 || tokens[0].ID != made.ID || tokens[1].Account != "web" {
 		t.Errorf("listed %+v, %v", tokens, err)
+	}
+}
+
+// A token that was made before there were quotas has none.
+func TestTokenWithoutQuotas(t *testing.T) {
+	a := open(t)
+	secret := newSecret()
+	d := digest(secret)
+	id := hex.EncodeToString(d[:idBytes])
+	record := fmt.Sprintf(`{"id":%q,"account":"ci","created":"2029-01-02T03:04:05Z","max_tunnels":3,"digest":%q}`, id, hex.EncodeToString(d[:]))
+	if _, err := a.store.Commit(t.Context(), nil, []store.Write{{Key: tokenPrefix + id, Value: []byte(record)}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.Authenticate(t.Context(), secret)
+	if err != nil || got.ID != id || got.MaxTunnels != 3 || got.MaxExchanges != 0 || got.RequestsPerSecond != 0 || got.BytesPerSecond != 0 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

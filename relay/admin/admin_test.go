@@ -74,6 +74,10 @@ func TestBadCalls(t *testing.T) {
 		{"POST", "/v1/tokens", `{"account":"ci","role":"root"}`, 400, "role is admin or metrics"},
 		{"POST", "/v1/tokens", `{"account":"ci","role":"admin","names":["x"]}`, 400, "opens no tunnels"},
 		{"POST", "/v1/tokens", `{"account":"ci","role":"metrics","max_tunnels":1}`, 400, "opens no tunnels"},
+		{"POST", "/v1/tokens", `{"account":"ci","max_exchanges":-1}`, 400, "exchanges is negative"},
+		{"POST", "/v1/tokens", `{"account":"ci","requests_per_second":-1}`, 400, "requests a second is negative"},
+		{"POST", "/v1/tokens", `{"account":"ci","bytes_per_second":-1}`, 400, "bytes a second is negative"},
+		{"POST", "/v1/tokens", `{"account":"ci","bytes_per_second":1e99}`, 400, "request's body"},
 		{"DELETE", "/v1/tokens/x", ``, 404, "not found"},
 		{"POST", "/v1/trusts", `{"kind":"gitea"}`, 400, "github, gitlab or oidc"},
 		{"POST", "/v1/trusts", `{"kind":"github","subject":"repo:acme/*"}`, 400, "for one repository"},
@@ -118,9 +122,10 @@ func TestTables(t *testing.T) {
 		b.WriteString("\n")
 	}
 	write(WriteTokens(&b, []account.Token{
-		{ID: "0123456789abcdef", Account: "ci", Names: []string{"pr-*", "web"}, Created: now, Expires: now.Add(time.Hour), MaxTunnels: 3},
+		{ID: "0123456789abcdef", Account: "ci", Names: []string{"pr-*", "web"}, Created: now, Expires: now.Add(time.Hour), MaxTunnels: 3,
+			MaxExchanges: 50, RequestsPerSecond: 200, BytesPerSecond: 10 << 20},
 		{ID: "fedcba9876543210", Account: "default", Created: now},
-		{ID: "00000000000000ff", Account: "old", Created: now.Add(-48 * time.Hour), Expires: now},
+		{ID: "00000000000000ff", Account: "old", Created: now.Add(-48 * time.Hour), Expires: now, BytesPerSecond: 1500},
 		{ID: "0000000000000fff", Account: "ops", Role: account.RoleAdmin, Created: now},
 	}, now))
 	write(WriteTrusts(&b, []account.Trust{
@@ -144,11 +149,11 @@ func TestTables(t *testing.T) {
 		{Domain: account.Domain{Domain: "app.acme.test", Name: "web", Account: "acme", Verified: now}},
 		{Domain: account.Domain{Domain: "new.test", Name: "web", Account: "acme"}, Reason: "it has no CNAME"},
 	}))
-	const want = `ID                LABEL    NAMES     TUNNELS  CREATED           EXPIRES
-0123456789abcdef  ci       pr-*,web  3        2030-01-02 03:04  2030-01-02 04:04
-fedcba9876543210  default  *         any      2030-01-02 03:04  never
-00000000000000ff  old      *         any      2029-12-31 03:04  2030-01-02 03:04 (expired)
-0000000000000fff  ops      (admin)   none     2030-01-02 03:04  never
+	const want = `ID                LABEL    NAMES     TUNNELS  EXCHANGES  REQUESTS/S  BYTES/S  CREATED           EXPIRES
+0123456789abcdef  ci       pr-*,web  3        50         200         10MiB    2030-01-02 03:04  2030-01-02 04:04
+fedcba9876543210  default  *         any      any        any         any      2030-01-02 03:04  never
+00000000000000ff  old      *         any      any        any         1500     2029-12-31 03:04  2030-01-02 03:04 (expired)
+0000000000000fff  ops      (admin)   none     none       none        none     2030-01-02 03:04  never
 
 ID                LABEL  ISSUER                 SUBJECT           NAMES  TUNNELS  PINNED TO
 0123456789abcdef  ci     https://a.example.com  repo:acme/web     pr-*   any      repository_id=7,repository_owner_id=1

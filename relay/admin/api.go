@@ -52,6 +52,10 @@ type NewToken struct {
 	Names      []string     `json:"names,omitempty"`
 	Seconds    int64        `json:"expires_in_seconds,omitempty"` // if zero, it never expires
 	MaxTunnels int          `json:"max_tunnels,omitempty"`
+
+	MaxExchanges      int   `json:"max_exchanges,omitempty"`
+	RequestsPerSecond int   `json:"requests_per_second,omitempty"`
+	BytesPerSecond    int64 `json:"bytes_per_second,omitempty"`
 }
 
 // MadeToken is a new token. Its secret is shown this once.
@@ -120,7 +124,10 @@ func (r *Relay) api() []endpoint {
 }
 
 func (r *Relay) createToken(req *http.Request, wish NewToken) (MadeToken, error) {
-	t := account.Token{Account: wish.Account, Role: wish.Role, Names: wish.Names, MaxTunnels: wish.MaxTunnels}
+	t := account.Token{
+		Account: wish.Account, Role: wish.Role, Names: wish.Names, MaxTunnels: wish.MaxTunnels,
+		MaxExchanges: wish.MaxExchanges, RequestsPerSecond: wish.RequestsPerSecond, BytesPerSecond: wish.BytesPerSecond,
+	}
 	switch {
 	case wish.Seconds < 0 || wish.Seconds > maxSeconds:
 		return MadeToken{}, &account.InvalidError{Reason: fmt.Sprintf("a token lasts for %d seconds at most", maxSeconds)}

@@ -16,9 +16,8 @@ import (
 
 // WriteTokens writes tokens to w as a table, as they are at now.
 func WriteTokens(w io.Writer, tokens []account.Token, now time.Time) error {
-	return table(w, "ID\tLABEL\tNAMES\tTUNNELS\tCREATED\tEXPIRES", len(tokens), func(i int) string {
+	return table(w, "ID\tLABEL\tNAMES\tTUNNELS\tEXCHANGES\tREQUESTS/S\tBYTES/S\tCREATED\tEXPIRES", len(tokens), func(i int) string {
 		t := tokens[i]
-		names, tunnels := limits(&t)
 		expires := "never"
 		if !t.Expires.IsZero() {
 			expires = day(t.Expires)
@@ -26,31 +25,30 @@ func WriteTokens(w io.Writer, tokens []account.Token, now time.Time) error {
 				expires += " (expired)"
 			}
 		}
-		return strings.Join([]string{t.ID, t.Account, names, tunnels, day(t.Created), expires}, "\t")
+		return strings.Join(slices.Concat([]string{t.ID, t.Account}, limits(&t), []string{day(t.Created), expires}), "\t")
 	})
 }
 
-// limits says what a token is good for.
-func limits(t *account.Token) (names, tunnels string) {
+// limits says what a token is good for: names, and how many tunnels, exchanges,
+// requests and bytes.
+func limits(t *account.Token) []string {
 	if t.Role != account.RoleAgent {
-		return "(" + string(t.Role) + ")", "none"
+		return []string{"(" + string(t.Role) + ")", "none", "none", "none", "none"}
 	}
-	names, tunnels = "*", "any"
-	if len(t.Names) > 0 {
-		names = strings.Join(t.Names, ",")
+	return []string{patterns(t.Names), quota(t.MaxTunnels), quota(t.MaxExchanges), quota(t.RequestsPerSecond), size(t.BytesPerSecond)}
+}
+
+func patterns(names []string) string {
+	if len(names) == 0 {
+		return "*"
 	}
-	if t.MaxTunnels > 0 {
-		tunnels = fmt.Sprint(t.MaxTunnels)
-	}
-	return names, tunnels
+	return strings.Join(names, ",")
 }
 
 // WriteTrusts writes trusts to w as a table, as they are at now.
 func WriteTrusts(w io.Writer, trusts []account.Trust, now time.Time) error {
 	return table(w, "ID\tLABEL\tISSUER\tSUBJECT\tNAMES\tTUNNELS\tPINNED TO", len(trusts), func(i int) string {
 		t := trusts[i]
-		token := t.Token()
-		names, tunnels := limits(&token)
 		var pins []string
 		for _, claim := range slices.Sorted(maps.Keys(t.Pins)) {
 			pins = append(pins, claim+"="+t.Pins[claim])
@@ -63,7 +61,7 @@ func WriteTrusts(w io.Writer, trusts []account.Trust, now time.Time) error {
 		case len(pins) == 0:
 			pins = []string{"subject"}
 		}
-		return strings.Join([]string{t.ID, t.Account, t.Issuer, t.Subject, names, tunnels, strings.Join(pins, ",")}, "\t")
+		return strings.Join([]string{t.ID, t.Account, t.Issuer, t.Subject, patterns(t.Names), quota(t.MaxTunnels), strings.Join(pins, ",")}, "\t")
 	})
 }
 
@@ -110,6 +108,29 @@ func table(w io.Writer, head string, n int, row func(int) string) error {
 		fmt.Fprintln(tw, row(i))
 	}
 	return tw.Flush()
+}
+
+// quota writes a number that a token bounds.
+func quota(n int) string {
+	if n == 0 {
+		return "any"
+	}
+	return fmt.Sprint(n)
+}
+
+// size is quota for bytes: in the largest unit that they are a whole number of.
+func size(n int64) string {
+	if n == 0 {
+		return "any"
+	}
+	unit := ""
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n%1024 != 0 {
+			break
+		}
+		n, unit = n/1024, next
+	}
+	return fmt.Sprint(n) + unit
 }
 
 func day(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -156,6 +157,32 @@ func Number(dst *int, least, most int) Setter {
 		}
 		return nil
 	}
+}
+
+// Size takes a number of bytes, least or more: 1500, 64KiB, 512MiB, 2GiB.
+func Size(dst *int64, least int64) Setter {
+	return func(s string) error {
+		n, err := parseSize(s)
+		if err != nil || n < least {
+			return fmt.Errorf("want a size such as 64KiB, 512MiB or 2GiB, from %d bytes on", least)
+		}
+		*dst = n
+		return nil
+	}
+}
+
+func parseSize(s string) (int64, error) {
+	shift := 0
+	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if number, ok := strings.CutSuffix(s, unit); ok {
+			s, shift = number, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err == nil && (n < 0 || n > math.MaxInt64>>shift) {
+		err = strconv.ErrRange
+	}
+	return n << shift, err
 }
 
 // List takes texts with commas between.

@@ -17,6 +17,7 @@ func TestSetters(t *testing.T) {
 		d         time.Duration
 		grace     time.Duration
 		n         int
+		size      int64
 		level     slog.Level
 		list      []netip.Prefix
 		addresses []netip.Addr
@@ -52,6 +53,18 @@ func TestSetters(t *testing.T) {
 		{Number(&n, 1, 8), "8", &n, "8"},
 		{Number(&n, 1, 8), "9", &n, ""},
 		{Number(&n, 1, 8), "two", &n, ""},
+		{Size(&size, 1024), "1500", &size, "1500"},
+		{Size(&size, 1024), "64KiB", &size, "65536"},
+		{Size(&size, 1024), "512MiB", &size, "536870912"},
+		{Size(&size, 1024), "2GiB", &size, "2147483648"},
+		{Size(&size, 1024), "8388607TiB", &size, "9223370937343148032"},
+		{Size(&size, 1024), "8388608TiB", &size, ""},
+		{Size(&size, 1024), "1023", &size, ""},
+		{Size(&size, 1024), "-1MiB", &size, ""},
+		{Size(&size, 1024), "1.5GiB", &size, ""},
+		{Size(&size, 1024), "5MB", &size, ""},
+		{Size(&size, 1024), "MiB", &size, ""},
+		{Size(&size, 1024), "1 GiB", &size, ""},
 		{Level(&level), "warn", &level, "WARN"},
 		{Level(&level), "WARN", &level, ""},
 		{Choice(&reveal, map[string]string{"a": "A"}), "a", &reveal, "A"},
@@ -83,6 +96,8 @@ func value(p any) string {
 	case *time.Duration:
 		return p.String()
 	case *int:
+		return fmt.Sprint(*p)
+	case *int64:
 		return fmt.Sprint(*p)
 	case *slog.Level:
 		return p.String()
