@@ -173,7 +173,7 @@ func (c *conn2) describe(s *stream, end bool) {
 		c.added = c.peer.fields(c.addedFor, s.port)
 		c.covered = c.peer.served(s.name)
 	}
-	r.covered = c.covered
+	r.covered, r.refusal = c.covered, c.peer.refusal
 	s.fields = c.peer.strip(s.asked.fields(s.fields[:0], r.Authority))
 	s.fields = slices.Grow(c.peer.add(s.fields, c.added), 1) // for Via
 	r.Header = s.fields

@@ -61,13 +61,14 @@ type visitor interface {
 type request struct {
 	tunnel.Request
 	place   Place
-	covered bool          // the connection serves the host
-	version version       // of HTTP
-	accept  []byte        // for a failure's answer
-	url     string        // likewise
-	start   time.Time     // of begin
-	passed  time.Duration // from start until the link had it; 0 unless Config.Timing
-	head    time.Duration // from start to the answer's head; 0 if that is none of the agent's
+	covered bool            // the connection serves the host
+	refusal *tunnel.Failure // of the peer
+	version version         // of HTTP
+	accept  []byte          // for a failure's answer
+	url     string          // likewise
+	start   time.Time       // of begin
+	passed  time.Duration   // from start until the link had it; 0 unless Config.Timing
+	head    time.Duration   // from start to the answer's head; 0 if that is none of the agent's
 	upload  upload
 }
 

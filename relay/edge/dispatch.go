@@ -12,6 +12,9 @@ import (
 // dispatch finds where a request leads and answers it. name is its host in
 // canonical form.
 func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte) outcome {
+	if r.refusal != nil {
+		return e.refuse(v, r, r.refusal)
+	}
 	if !r.covered {
 		return e.decline(v, r, name)
 	}
@@ -21,7 +24,13 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 		return e.home(v, r)
 	case r.place.Tunnel == nil:
 		return e.refuse(v, r, tunnel.Fail(tunnel.UnknownName, nil))
-	case looped(r.Header, r.place.Tunnel.Pseudonym):
+	}
+	if e.Full != nil {
+		if f := e.Full(); f != nil {
+			return e.refuse(v, r, f)
+		}
+	}
+	if looped(r.Header, r.place.Tunnel.Pseudonym) {
 		return e.refuse(v, r, tunnel.Fail(tunnel.Loop, nil))
 	}
 	via := r.place.Tunnel.Via

@@ -53,6 +53,15 @@ type Config struct {
 	// nil, no agent comes that way.
 	Agent func(conn net.Conn, secret bool)
 
+	// Full returns why no exchange is to begin now, nil if one may: it is asked
+	// for each. If nil, they always may.
+	Full func() *tunnel.Failure
+
+	// Uploads is the memory for what visitors of HTTP/2 send and nobody has
+	// read: without some of it a connection has 64 KiB, and with it 4 MiB. If
+	// nil, each has 4 MiB.
+	Uploads *tunnel.Budget
+
 	// TrustedProxies are the peers whose forwarding fields are believed.
 	TrustedProxies []netip.Prefix
 
@@ -190,12 +199,31 @@ func deepen(n int) byte {
 func (e *Edge) Serve2(nc, raw net.Conn, first []byte, covers func(host string) bool) {
 	c := newConn2(e, nc, raw, first)
 	c.peer.covers = covers
+	e.run2(c)
+}
+
+// run2 is what Serve2 does with a connection.
+func (e *Edge) run2(c *conn2) {
 	if !e.add(c) {
-		raw.Close()
+		c.raw.Close()
 		return
 	}
 	defer e.remove(c)
 	c.serve()
+}
+
+// Refuse is Serve, or Serve2 if second is set, for a visitor for whom there is no
+// room: requests are answered with why, and the connection ends.
+func (e *Edge) Refuse(nc, raw net.Conn, first []byte, second bool, why *tunnel.Failure) {
+	if second {
+		c := newConn2(e, nc, raw, first)
+		c.peer.refusal = why
+		e.run2(c)
+		return
+	}
+	c := newConn(e, nc, raw, first)
+	c.peer.refusal = why
+	e.run(c)
 }
 
 func (e *Edge) add(c connection) bool {

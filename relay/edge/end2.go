@@ -25,6 +25,7 @@ func (c *conn2) end(err error) {
 		told = true
 	}
 	c.over = true
+	c.narrow()
 	gone := tunnel.Fail(tunnel.VisitorGone, err)
 	for _, s := range c.open() {
 		c.fail(s, gone)

@@ -12,11 +12,27 @@ const (
 	connWindow = 4 << 20
 )
 
+// widen makes room for a visitor who sends a body, if there is memory to spare;
+// mu is held.
+func (c *conn2) widen() {
+	if c.most < connWindow && c.edge.Uploads.Take(connWindow-c.most) {
+		c.spare, c.most = connWindow-c.most, connWindow
+	}
+}
+
+// narrow gives back what widen took; mu is held.
+func (c *conn2) narrow() {
+	if c.spare > 0 {
+		c.edge.Uploads.GiveBack(c.spare)
+		c.spare = 0
+	}
+}
+
 // grant lets the visitor send more, as far as what is unread permits; mu is
 // held.
 func (c *conn2) grant() {
-	more := connWindow - c.held - c.allowed
-	if more < connWindow/4 || c.over {
+	more := c.most - c.held - c.allowed
+	if more < c.most/4 || c.over {
 		return
 	}
 	c.allowed += more

@@ -57,6 +57,7 @@ type peer struct {
 
 	covers     func(host string) bool // the certificate it was shown is for host; nil without TLS
 	redirected bool                   // no host is served to it
+	refusal    *tunnel.Failure        // what its requests are answered with; nil if they are served
 }
 
 func newPeer(addr net.Addr, https bool, trusted []netip.Prefix) peer {

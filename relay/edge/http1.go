@@ -22,7 +22,7 @@ func (c *conn) respond(head []byte) bool {
 		c.refuse(err)
 		return false
 	}
-	c.keep = !c.http.Close && !c.edge.draining.Load()
+	c.keep = !c.http.Close && !c.edge.draining.Load() && c.peer.refusal == nil
 	c.wholeBody.Store(!c.http.Body || c.http.ContentLength == 0)
 	c.unread = c.http.ContentLength
 	if c.http.Chunked {
@@ -109,7 +109,7 @@ func (c *conn) describe(r *request) {
 		c.added = c.peer.fields(c.addedFor, h.Port)
 		c.covered = c.peer.served(h.Name)
 	}
-	r.covered = c.covered
+	r.covered, r.refusal = c.covered, c.peer.refusal
 	c.fields = slices.Grow(c.fields[:0], len(h.Fields)+len(c.added)+1) // Via is one more
 	c.fields = c.peer.strip(h.Forward(c.fields))
 	c.fields = c.peer.add(c.fields, c.added)

@@ -78,6 +78,8 @@ type conn2 struct {
 	initial int64 // guarded by mu; what it takes of a new one
 	allowed int64 // guarded by mu; what it may send on all streams
 	held    int64 // guarded by mu; what of that is unread
+	most    int64 // guarded by mu; what that may become
+	spare   int64 // guarded by mu; what of that was taken of Config.Uploads
 
 	heading   bool       // guarded by mu; the beginning, or a header block, is under way
 	headSpan  spell      // guarded by mu; how long
@@ -94,8 +96,11 @@ func newConn2(e *Edge, nc, raw net.Conn, first []byte) *conn2 {
 	c := &conn2{
 		edge: e, nc: nc, raw: raw,
 		streams: make(map[uint32]*stream), written: make(chan struct{}),
-		window: firstWindow, initial: firstWindow, allowed: firstWindow,
+		window: firstWindow, initial: firstWindow, allowed: firstWindow, most: firstWindow,
 		calm: maxCalm, heading: true, arriving: true,
+	}
+	if e.Uploads == nil {
+		c.most = connWindow
 	}
 	c.work, c.room = sync.NewCond(&c.mu), sync.NewCond(&c.mu)
 	c.peer = newPeer(raw.RemoteAddr(), nc != raw, e.TrustedProxies)
@@ -133,7 +138,7 @@ func (c *conn2) begin() error {
 		settingNoPriorities, 1)
 	c.grant()
 	c.kick()
-	c.leaving = c.edge.draining.Load()
+	c.leaving = c.edge.draining.Load() || c.peer.refusal != nil
 	c.mu.Unlock()
 	for c.w-c.r < len(preface2) {
 		if err := c.fill(); err != nil {

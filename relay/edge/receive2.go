@@ -67,6 +67,7 @@ func (c *conn2) takeData(f *frame) error {
 	case s.differs(len(p), end):
 		c.reset(s, codeProtocol, "a body that differs from its content-length")
 	default:
+		c.widen()
 		s.take(p, n, end)
 		if len(p) == 0 && !end {
 			return c.spend(1)

@@ -1,0 +1,80 @@
+package edge
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"share/tunnel"
+)
+
+var errNoRoom = errors.New("no memory")
+
+// While the relay is full exchanges are refused, over old connections too, and
+// not once it has room again.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	s := newStub(t, ok, func(cfg *Config) {
+		cfg.Full = func() *tunnel.Failure {
+			if !full.Load() {
+				return nil
+			}
+			return tunnel.Fail(tunnel.RelayOverload, errNoRoom)
+		}
+	})
+	first, second := s.visit(), s.visit2()
+	ask := func(host string) answered {
+		first.send("GET / HTTP/1.1\nHost: " + host + "\n\n")
+		return first.receive("GET")
+	}
+	for _, is := range []bool{false, true, false} {
+		full.Store(is)
+		status, cause, status2 := 200, "", "200"
+		if is {
+			status, cause, status2 = 503, "overload", "503"
+		}
+		a := ask("x.test")
+		a.want(t, status, cause)
+		if retry := a.Header.Get("Retry-After"); is && retry == "" {
+			t.Error("no Retry-After")
+		}
+		if a := second.receive(second.open(true, "GET", "/")); a.status != status2 || a.end != "END_STREAM" {
+			t.Errorf("HTTP/2: %+v, want %s", a, status2)
+		}
+		ask("home.test").want(t, 200, "")
+		ask("no.test").want(t, 404, "unknown_name")
+	}
+	if !s.log.has("no memory") {
+		t.Errorf("the log does not say why: %s", s.log)
+	}
+}
+
+// A visitor for whom there is no room is told so, and the connection ends.
+func TestRefuse(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	why := tunnel.Fail(tunnel.RelayOverload, errNoRoom)
+	dial := func(second bool) *rawVisitor {
+		nc, err := net.Dial("tcp", s.door(func(nc net.Conn) { s.Refuse(nc, nc, nil, second, why) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return visitorOn(t, nc)
+	}
+	for _, host := range []string{"x.test", "home.test", "no.test"} {
+		v := dial(false)
+		v.send("POST / HTTP/1.1\nHost: " + host + "\nContent-Length: 3\n\nabc")
+		a := v.receive("POST")
+		a.want(t, 503, "overload")
+		if rest, err := v.ends(); rest != "" || err == nil {
+			t.Errorf("behind the refusal came %q, %v", rest, err)
+		}
+	}
+	v := visitor2On(t, dial(true))
+	if a := v.receive(v.open(true, "GET", "/")); a.status != "503" || a.end != "END_STREAM" {
+		t.Errorf("HTTP/2: %+v", a)
+	}
+	v.wantLast(1, 0)
+}
