@@ -90,6 +90,19 @@ type Config struct {
 	// context does. If zero, 30 seconds. If negative, they are cut at once.
 	Grace time.Duration
 
+	// Memory is how many bytes the relay may use: beyond them nothing new
+	// begins. If zero, as many as there are.
+	Memory int64
+
+	// Descriptors are how many the process may have open: connections end well
+	// below. If zero, as many as the system says.
+	Descriptors int64
+
+	// ConnectionsPerAddress bounds the connections from one address, but for
+	// those of agents and of TrustedProxies. If zero, 2000. If negative, there
+	// may be any number.
+	ConnectionsPerAddress int
+
 	// Sole makes the relay serve one agent, in the same process: its single
 	// tunnel is also reached at localhost and the loopback addresses, there
 	// is no page of the relay's own, and no door takes agents.

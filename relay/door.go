@@ -23,6 +23,10 @@ const (
 	// a connection is told apart.
 	firstTimeout = 10 * time.Second
 
+	// agentTimeout is the same where only agents come, who have nothing to
+	// wait for.
+	agentTimeout = 5 * time.Second
+
 	// acceptPause is how long a door waits that can take no connection for
 	// want of descriptors.
 	acceptPause = 50 * time.Millisecond
@@ -64,41 +68,46 @@ func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
 			return fmt.Errorf("%w: %w", errAccept, err)
 		}
 		failing = false
-		if !r.greet(conn) {
+		g := r.greet(conn)
+		if g == nil {
+			r.meter.Refuse(meter.RefusedOverload)
 			conn.Close()
 			continue
 		}
-		r.wg.Go(func() { r.admit(sessions, d, config, conn) })
+		r.wg.Go(func() { r.admit(sessions, d, config, g) })
 	}
 }
 
-// greet registers a connection that a drain may close, until met.
-func (r *Relay) greet(conn net.Conn) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.draining && !r.yielding {
-		return false
+// greet takes a connection that was accepted, which a drain may close until it
+// has shown what it is for; nil if there is no room for it.
+func (r *Relay) greet(conn net.Conn) *stranger {
+	if r.enter() {
+		if g := r.strangers.greet(conn); g != nil {
+			return g
+		}
 	}
-	r.greeting[conn] = struct{}{}
-	return true
+	r.budget.leave()
+	return nil
 }
 
-func (r *Relay) met(conn net.Conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.greeting, conn)
-}
-
-// admit tells visitors and agents apart and serves them; it owns accepted, which
-// was greeted.
-func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted net.Conn) {
+// admit tells visitors and agents apart and serves them; it owns the connection of
+// g, which was greeted.
+func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, g *stranger) {
+	defer r.budget.leave()
+	defer r.strangers.gone(g)
+	accepted := g.conn
 	conn, err := nbio.New(accepted), error(nil)
 	if d.Fronts != nil {
 		if conn, err = d.unproxy(conn, accepted); err != nil {
-			r.met(accepted)
 			r.turnAway(d, accepted, err)
 			return
 		}
+	}
+	room, within := r.recognise(d, g, conn.RemoteAddr())
+	if !room {
+		r.meter.Refuse(meter.RefusedOverload)
+		conn.Close()
+		return
 	}
 	var covers func(string) bool
 	handshake := ctx
@@ -107,24 +116,32 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, accepted
 		covers, handshake = s.covers, context.WithValue(ctx, shownKey{}, s)
 	}
 	nc, first, protocol, err := d.identify(handshake, config, conn)
-	agent := protocol == tunnel.ALPN && !r.cfg.Sole && !d.Redirect
-	if !agent {
-		r.visiting.Add(1)
-		defer r.visiting.Add(-1)
-	}
-	r.met(accepted)
-	switch {
-	case err != nil:
+	if err != nil {
+		if d.AgentsOnly {
+			r.strangers.failed(conn.RemoteAddr())
+		}
 		r.turnAway(d, conn, err)
+		return
+	}
+	if protocol == tunnel.ALPN && !r.cfg.Sole && !d.Redirect {
+		r.serveAgent(ctx, unread(nc, first), tlsOf(nc), func() { r.strangers.gone(g) })
+		return
+	}
+	r.visiting.Add(1)
+	defer r.visiting.Add(-1)
+	r.strangers.met(g)
+	why := r.refusal(within)
+	switch {
 	case d.Redirect:
 		r.edge.Redirect(conn, first)
-	case agent:
-		r.serveAgent(ctx, unread(nc, first), tlsOf(nc))
 	case protocol == acme.Protocol:
 		nc.Close()
 	case d.AgentsOnly:
 		r.meter.Refuse(meter.RefusedProtocol)
 		conn.Close()
+	case why != nil:
+		r.meter.Refuse(meter.RefusedOverload)
+		r.refuse(nc, conn, first, protocol, why)
 	case protocol == "h2":
 		r.edge.Serve2(nc, conn, first, covers)
 	default:
@@ -145,12 +162,16 @@ func (r *Relay) turnAway(d *Door, conn net.Conn, err error) {
 }
 
 // serveAgent serves the agent behind conn, which it owns, until ctx ends; see
-// meetAgent. A session goes on when it has returned.
-func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool) {
-	if s := r.meetAgent(ctx, conn, secret); s != nil {
+// meetAgent, which calls met. A session goes on when it has returned.
+func (r *Relay) serveAgent(ctx context.Context, conn net.Conn, secret bool, met func()) {
+	if s := r.meetAgent(ctx, conn, secret, met); s != nil {
+		r.budget.enter() // as long as the session's first lane
 		// It may last for months: not on the stack that the handshake, or
 		// the request, has made large.
-		r.wg.Go(func() { r.converse(ctx, s) })
+		r.wg.Go(func() {
+			defer r.budget.leave()
+			r.converse(ctx, s)
+		})
 	}
 }
 
@@ -169,7 +190,11 @@ func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) 
 			return conn, first, protocolOf(first), nil
 		}
 	}
-	if err := conn.SetDeadline(time.Now().Add(firstTimeout)); err != nil {
+	timeout := firstTimeout
+	if d.AgentsOnly {
+		timeout = agentTimeout
+	}
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, nil, "", err
 	}
 	if config != nil && d.AgentsOnly {

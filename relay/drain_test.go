@@ -64,11 +64,7 @@ func TestDrain(t *testing.T) {
 	idle := s.dial(doorHTTP)
 	greeting := s.dial(doorHTTP)
 	io.WriteString(greeting, "SHR")
-	until(t, "the greeting", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.greeting) == 2
-	})
+	until(t, "the greeting", func() bool { return s.strange() == 2 })
 
 	s.stop()
 	if m, ok := a.receive().(*tunnel.Drain); !ok || m.Deadline() != patience {
@@ -160,11 +156,7 @@ func TestCutDoesNotWaitForAPreface(t *testing.T) {
 	s := serve(t, Config{}, nil, doorHTTP)
 	conn := s.dial(doorHTTP)
 	io.WriteString(conn, "SHR1\x01\x01")
-	until(t, "the preface", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.greeting) == 0 && !s.draining
-	})
+	until(t, "the preface", func() bool { return s.strange() == 1 })
 	began := time.Now()
 	s.stop()
 	s.Cut()

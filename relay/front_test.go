@@ -206,11 +206,7 @@ func TestTokenThroughFront(t *testing.T) {
 func TestDrainWhileHeaderIsRead(t *testing.T) {
 	s := behindFronts(t, Config{}, "127.0.0.1/32")
 	io.WriteString(s.dial(doorHTTP), "PROXY TCP4 ")
-	until(t, "the connection", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.greeting) == 1
-	})
+	until(t, "the connection", func() bool { return s.strange() == 1 })
 	s.stop()
 	if err := await(t, s.ended, "the relay's end"); err != nil {
 		t.Error(err)

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"share/relay/admin"
 	"share/relay/domain"
 	"share/relay/edge"
@@ -34,11 +36,16 @@ type Relay struct {
 	names  *route.Registry
 	edge   *edge.Edge
 
-	meter   *meter.Meter // nil if nobody asks for it
-	listed  atomic.Pointer[Tokens]
-	windows tunnel.Budget // of all sessions
-	tunnels tally         // of all tokens
-	quotas  quotas        // likewise
+	meter     *meter.Meter // nil if nobody asks for it
+	listed    atomic.Pointer[Tokens]
+	windows   tunnel.Budget // of all sessions
+	uploads   tunnel.Budget // of all visitors' connections
+	budget    budget
+	strangers strangers
+	full      rate.Sometimes // says in the log that there is no room
+
+	tunnels tally  // of all tokens
+	quotas  quotas // likewise
 
 	identities identity.Verifier // of agents that show who they are in place of a token
 	domains    *domain.Domains   // nil without Accounts
@@ -57,11 +64,10 @@ type Relay struct {
 	visiting  atomic.Int64 // connections of visitors that edge serves, or is about to
 
 	mu       sync.Mutex
-	sessions map[string]*session   // guarded by mu; by tunnel.Session's id
-	greeting map[net.Conn]struct{} // guarded by mu; connections not yet anyone's
-	draining bool                  // guarded by mu
-	stalls   uint64                // guarded by mu; of sessions that have ended
-	yielding bool                  // guarded by mu; another process takes this one's place
+	sessions map[string]*session // guarded by mu; by tunnel.Session's id
+	draining bool                // guarded by mu
+	stalls   uint64              // guarded by mu; of sessions that have ended
+	yielding bool                // guarded by mu; another process takes this one's place
 }
 
 // New returns a Relay that Serve runs.
@@ -94,10 +100,10 @@ func New(cfg Config) (*Relay, error) {
 		cut:      make(chan struct{}),
 		ready:    make(chan struct{}),
 		sessions: make(map[string]*session),
-		greeting: make(map[net.Conn]struct{}),
 	}
 	r.identities.Transport = cfg.Issuers
 	r.listed.Store(&cfg.Tokens)
+	r.limits()
 	return r, nil
 }
 
@@ -132,6 +138,9 @@ func (r *Relay) Alive() {
 
 // pruneEvery is how often names are looked at that nobody holds.
 const pruneEvery = time.Hour
+
+// forgetEvery is how often addresses are looked at from which nobody comes.
+const forgetEvery = 10 * time.Second
 
 // saveEvery is how often it is written down who has left which name.
 const saveEvery = 5 * time.Second
@@ -181,6 +190,9 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	}
 	r.certify(ctx, stop)
 	r.wg.Go(func() { trim(sessions) })
+	if r.cfg.Memory > 0 {
+		r.wg.Go(func() { r.watchMemory(sessions) })
+	}
 	if r.cfg.Accounts != nil {
 		r.wg.Go(func() { r.sweepTokens(sessions) })
 	}
@@ -256,8 +268,12 @@ func (r *Relay) look(ctx context.Context) {
 	defer prune.Stop()
 	save := time.NewTicker(saveEvery)
 	defer save.Stop()
+	forget := time.NewTicker(forgetEvery)
+	defer forget.Stop()
 	for {
 		select {
+		case <-forget.C:
+			r.strangers.prune()
 		case <-prune.C:
 			r.names.Prune()
 		case <-save.C:
@@ -302,12 +318,10 @@ func (r *Relay) drain(ctx context.Context, replaced bool) {
 	for _, s := range r.sessions {
 		sessions = append(sessions, s)
 	}
-	for conn := range r.greeting {
-		if !replaced {
-			conn.Close()
-		}
-	}
 	r.mu.Unlock()
+	if !replaced {
+		r.strangers.drain()
+	}
 	r.log.Info("draining", "grace", grace.String(), "sessions", len(sessions))
 	for _, s := range sessions {
 		// A session that takes no message has ended.
@@ -342,6 +356,7 @@ func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
 	cfg := edge.Config{
 		Lookup:         r.lookup,
 		Elsewhere:      r.elsewhere,
+		Full:           r.budget.memory,
 		TrustedProxies: r.cfg.TrustedProxies,
 		Logger:         r.cfg.Logger,
 		Meter:          r.meter,
@@ -353,11 +368,14 @@ func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
 	if r.cfg.ACME != nil {
 		cfg.Proof = r.cfg.ACME.Proof
 	}
+	if r.cfg.Memory > 0 {
+		cfg.Uploads = &r.uploads
+	}
 	if !r.cfg.Sole {
 		cfg.Agent = func(conn net.Conn, secret bool) {
 			r.visiting.Add(-1) // it is no visitor any more
 			defer r.visiting.Add(1)
-			r.serveAgent(sessions, conn, secret)
+			r.serveAgent(sessions, conn, secret, func() {})
 		}
 	}
 	return cfg

@@ -193,10 +193,7 @@ func (r *Relay) settleVisitors(ctx context.Context) error {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		r.mu.Lock()
-		greeting := len(r.greeting)
-		r.mu.Unlock()
-		if greeting == 0 && r.visiting.Load() == 0 {
+		if r.strangers.len() == 0 && r.visiting.Load() == 0 {
 			return nil
 		}
 		select {

@@ -99,11 +99,7 @@ func TestReplace(t *testing.T) {
 	idle := visitor(t, first.addr)
 	idle.want(t, "first", true)
 	silent := visitor(t, first.addr) // says nothing yet
-	until(t, "the silent one", func() bool {
-		first.mu.Lock()
-		defer first.mu.Unlock()
-		return len(first.greeting) == 1
-	})
+	until(t, "the silent one", func() bool { return first.strange() == 1 })
 
 	second := generate(t, dir, true)
 	if second.addr != first.addr {

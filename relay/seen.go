@@ -34,7 +34,7 @@ func (r *Relay) noteOperator(e admin.Event) {
 
 // state is what the relay does now.
 func (r *Relay) state() admin.State {
-	s := admin.State{Expiry: r.expiry()}
+	s := admin.State{Expiry: r.expiry(), MemoryBudget: r.cfg.Memory}
 	r.mu.Lock()
 	s.Draining, s.Stalls, s.Sessions = r.draining, r.stalls, len(r.sessions)
 	sessions := make([]*session, 0, len(r.sessions))

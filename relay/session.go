@@ -6,12 +6,15 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"share/relay/account"
 	"share/relay/identity"
@@ -29,6 +32,7 @@ type session struct {
 	token   account.Token   // what it was let in with; of an open relay, or another list, the account alone
 	secret  *[32]byte       // the digest of one of Config.Tokens that it was let in with, nil if it was another
 	tunnels []*route.Tunnel // owned by Relay.converse; nil where one was given back
+	binds   *rate.Limiter   // of BINDs; those beyond it wait
 	waiting atomic.Int64    // messages that are not yet answered
 	evicted sync.Once
 }
@@ -38,7 +42,7 @@ type session struct {
 func (r *Relay) Attach(ctx context.Context, conn net.Conn) {
 	select {
 	case <-r.ready:
-		if s := r.meetAgent(ctx, conn, true); s != nil {
+		if s := r.meetAgent(ctx, conn, true, func() {}); s != nil {
 			r.converse(ctx, s)
 		}
 	case <-ctx.Done():
@@ -48,12 +52,18 @@ func (r *Relay) Attach(ctx context.Context, conn net.Conn) {
 
 // meetAgent takes a connection that begins with a preface; it owns conn. It
 // returns the session that is due to converse, nil if there is none: a lane
-// and a look are served here. secret says that nobody else can read along.
-func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *session {
+// and a look are served here. secret says that nobody else can read along; met
+// is called once the agent has said who it is.
+func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool, met func()) *session {
 	greeting := conn
 	stop := context.AfterFunc(ctx, func() { greeting.Close() })
 	defer stop()
+	if err := r.noRoom(conn); err != nil {
+		r.reject(conn, err)
+		return nil
+	}
 	hello, err := tunnel.ReadHello(conn)
+	met()
 	var token account.Token
 	if err == nil {
 		token, err = r.authorise(ctx, conn, hello, secret)
@@ -87,7 +97,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool) *sess
 			return nil
 		}
 		s.Budget = &r.windows
-		agent := &session{Session: s, token: token, client: client}
+		agent := &session{Session: s, token: token, client: client, binds: rate.NewLimiter(bindRate, bindBurst)}
 		if token.ID == "" && !r.cfg.open() {
 			digest := sha256.Sum256([]byte(hello.Token))
 			agent.secret = &digest
@@ -149,8 +159,13 @@ func fromLoopback(conn net.Conn) bool {
 func (r *Relay) reject(conn net.Conn, err error) {
 	defer conn.Close()
 	r.refused(err)
-	r.log.Warn("agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
 	e, ok := errors.AsType[*tunnel.RejectError](err)
+	level := slog.LevelWarn
+	isFault := !ok || e.RetryAfter == 0 // the agent's
+	if isFault && !r.strangers.failed(conn.RemoteAddr()) || ok && e.Code == tunnel.RejectOverload {
+		level = slog.LevelDebug // a flood of them must not become one of lines
+	}
+	r.log.Log(context.Background(), level, "agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
 	if !ok || tunnel.Reject(conn, e) != nil {
 		return
 	}
@@ -247,7 +262,9 @@ func (r *Relay) answer(ctx context.Context, s *session, wg *sync.WaitGroup) {
 		}
 		switch m := m.(type) {
 		case *tunnel.Bind:
-			err = s.Send(r.bind(ctx, s, m))
+			if err = s.binds.Wait(ctx); err == nil {
+				err = s.Send(r.bind(ctx, s, m))
+			}
 		case *tunnel.Unbind:
 			r.unbind(s, m)
 		case *tunnel.Drain:
@@ -353,6 +370,11 @@ const (
 
 	// maxTunnels bounds the tunnels of one session.
 	maxTunnels = 100
+
+	// bindRate and bindBurst bound the BINDs of one session: each may have to
+	// be written down.
+	bindRate  = 10 // a second
+	bindBurst = 2 * maxTunnels
 )
 
 // unbind gives a name back.

@@ -93,6 +93,7 @@ const (
 	RejectKicked   RejectCode = "kicked"   // an operator of the relay ended the tunnel
 	RejectQuota    RejectCode = "quota"    // a limit of the account
 	RejectDraining RejectCode = "draining" // the relay is stopping
+	RejectOverload RejectCode = "overload" // the relay has no room for more
 	RejectProtocol RejectCode = "protocol" // the agent broke the protocol
 )
 

@@ -77,6 +77,8 @@ func Relay(p Process) *cli.Command {
 			cmdline.Toggle("insecure", "let tokens travel in plain beyond loopback", &r.relay.Insecure),
 			cmdline.Value("trusted-proxies", "believe the forwarding fields of peers in `CIDR,...`", cmdline.Prefixes(&r.relay.TrustedProxies)),
 			cmdline.Value("proxy-protocol", "take the visitor's address from the PROXY protocol header, v1 or v2, that peers in `CIDR,...` must send first, at all addresses but that of --agents", cmdline.Prefixes(&r.addresses.Fronts)),
+			cmdline.Value("memory", "use `SIZE` of memory at most, such as 512MiB: beyond it what is new is answered with 503 (default: as much as there is)", cmdline.Size(&r.relay.Memory, relay.LeastMemory)),
+			cmdline.Value("connections-per-address", "take `N` connections from one address, not counting agents and trusted proxies (default: 2000)", cmdline.Number(&r.relay.ConnectionsPerAddress, 1, 1_000_000)),
 			cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 30s)", cmdline.Duration(&r.relay.Grace, -1)),
 			cmdline.Text("access-log", "write a line for each request to `FILE`, - for standard output; a file that is moved away is made anew", &r.accessLog),
 			cmdline.Value("access-format", "write it as `FORMAT`: json or combined (default: json)", cmdline.Choice(&r.accessFormat, map[string]access.Format{"json": access.JSON, "combined": access.Combined})),

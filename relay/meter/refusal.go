@@ -16,6 +16,7 @@ const (
 	RefusedTLS                     // the TLS handshake failed
 	RefusedFront                   // a front sent no header of the PROXY protocol
 	RefusedSilent                  // what came told nothing, or did not come in time
+	RefusedOverload                // there was no room for it
 	RefusedOther
 
 	refusals = iota
@@ -31,6 +32,7 @@ var refusalNames = [refusals]string{
 	RefusedTLS:      "tls",
 	RefusedFront:    "front",
 	RefusedSilent:   "silent",
+	RefusedOverload: "overload",
 	RefusedOther:    "other",
 }
 
