@@ -3,7 +3,8 @@
 # make build     a static binary: ./share
 # make bench     share beside nginx; BENCH=small takes a minute
 # make chaos     the chaos ledger with 100,000 requests; CHAOS_SEED=n repeats one
-# make soak      a store that is killed 1,000 times, one that is filled, and 100 upgrades
+# make soak      a store that is killed 1,000 times, one that is filled, 100
+#                upgrades, and attacks in their full size
 # make fuzz      every fuzz test for FUZZTIME
 # make cover     what the packages' own tests cover, as cover.html
 
@@ -76,6 +77,7 @@ chaos:
 soak:
 	STORE_CRASHES=1000 $(GO) test -count=1 -v -timeout 30m -run 'TestCrash|TestFileFull' ./relay/store
 	UPGRADES=100 $(GO) test -count=1 -v -timeout 30m -run TestUpgrades ./testdata/upgrades
+	ATTACKS=full $(GO) test -count=1 -v -timeout 30m ./testdata/attacks
 
 cover:
 	$(GO) test -coverprofile cover.out -coverpkg ./... ./...
