@@ -112,7 +112,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	var m Meter
-	for _, code := range []tunnel.RejectCode{tunnel.RejectToken, tunnel.RejectVersion, tunnel.RejectInsecure, tunnel.RejectSession, tunnel.RejectDraining, tunnel.RejectProtocol} {
+	for _, code := range []tunnel.RejectCode{tunnel.RejectToken, tunnel.RejectVersion, tunnel.RejectInsecure, tunnel.RejectSession, tunnel.RejectDraining, tunnel.RejectProtocol, tunnel.RejectOverload} {
 		m.Refuse(RefusalOf(code))
 	}
 	m.Refuse(RefusalOf("of a newer relay"))
@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 	m.Refuse(200)
 	var got []string
 	m.Refused(func(reason string, n uint64) { got = append(got, fmt.Sprint(reason, " ", n)) })
-	want := []string{"token 1", "insecure 1", "version 1", "session 1", "draining 1", "protocol 1", "tls 1", "front 0", "silent 0", "other 2"}
+	want := []string{"token 1", "insecure 1", "version 1", "session 1", "draining 1", "protocol 1", "tls 1", "front 0", "silent 0", "overload 1", "other 2"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
