@@ -242,8 +242,9 @@ func TestShed2(t *testing.T) {
 		}
 		_, answered = frame.(*http2.PingFrame)
 	}
-	s.Shed()
+	stop := s.shed()
 	idle.wantLast(0, http2.ErrCodeNo)
+	stop()
 	close(finish)
 	if a := busy.receive(stream); a.body != "ok" {
 		t.Errorf("busy: %+v", a)

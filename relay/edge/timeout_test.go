@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -261,6 +262,29 @@ func TestDrainEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// shed calls Shed again and again, as a relay does that has no descriptors, until
+// stop: one call misses a connection that is just coming to be idle.
+func (s *stub) shed() (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for {
+			s.Shed()
+			select {
+			case <-ticker.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}
+
 // Shed makes room without harm to a request.
 func TestShed(t *testing.T) {
 	t.Parallel()
@@ -278,12 +302,13 @@ func TestShed(t *testing.T) {
 	busy.send("GET / HTTP/1.1\nHost: x.test\n\n")
 	await(t, entered, "the request")
 	until(t, "all connections", func() bool { return len(s.all(nil)) == 6 })
-	s.Shed()
+	stop := s.shed()
 	for _, v := range idle {
 		if rest, err := v.ends(); rest != "" || err != io.EOF {
 			t.Errorf("idle: %q, %v", rest, err)
 		}
 	}
+	stop()
 	close(finish)
 	if a := busy.receive("GET"); a.body != "ok" || a.Close {
 		t.Errorf("busy: %q, close %v", a.body, a.Close)
