@@ -25,17 +25,24 @@ const systemctl = `#!/bin/sh
 set -eu
 unit=$ROOT/etc/systemd/system/share-relay.service
 pid() {
-	{ cat "$ROOT/pid"; sed -n 's/.*msg=upgrading pid=\([0-9]*\).*/\1/p' "$ROOT/log"; } | tail -n 1
+	{ cat "$ROOT/pid"; tail -n "+$(cat "$ROOT/before")" "$ROOT/log" | sed -n 's/.*msg=upgrading pid=\([0-9]*\).*/\1/p'; } | tail -n 1
 }
 case "$*" in
 daemon-reload) ;;
-"enable --now share-relay")
+"stop share-relay")
+	main=$(pid)
+	kill "$main"
+	while grep -vsq ') Z ' "/proc/$main/stat"; do sleep 0.05; done
+	;;
+"enable --now share-relay" | "start share-relay")
 	credentials=$ROOT/credentials
 	mkdir -p "$credentials" "$ROOT/var/lib/share-relay"
 	chmod 0700 "$ROOT/var/lib/share-relay"
 	cat "$unit" "$unit".d/*.conf >"$ROOT/unit"
 	sed -n 's/^LoadCredential=//p' "$ROOT/unit" | while IFS=: read -r name path; do cp "$path" "$credentials/$name"; done
 	for v in $(cat "$ROOT/etc/share/relay.env") $(sed -n "s,%d,$credentials,g; s/^Environment=//p" "$ROOT/unit"); do export "$v"; done
+	touch "$ROOT/log"
+	echo $(($(wc -l <"$ROOT/log") + 1)) >"$ROOT/before"
 	$(sed -n "s,%S,$ROOT/var/lib,; s/^ExecStart=//p" "$ROOT/unit") >>"$ROOT/log" 2>&1 &
 	echo $! >"$ROOT/pid"
 	;;
@@ -116,6 +123,7 @@ func newSite(t *testing.T) *site {
 		"/usr/local/bin", filepath.Join(s.root, "usr/local/bin"),
 		"/etc/", filepath.Join(s.root, "etc")+"/",
 		"/var/lib", filepath.Join(s.root, "var/lib"),
+		"/root/", s.root+"/",
 		"SHARE_HTTPS=:443", "SHARE_HTTPS="+s.https,
 		"SHARE_REDIRECT=:80", "SHARE_REDIRECT="+free(t),
 	)
@@ -189,7 +197,7 @@ func TestGuide(t *testing.T) {
 	s := newSite(t)
 	done := map[string]int{}
 	for _, b := range blocks(t) {
-		took := strings.Count(s.log(), "took the relay over")
+		took, listened := strings.Count(s.log(), "took the relay over"), strings.Count(s.log(), "door=https")
 		out := s.run(t, b.commands)
 		done[b.heading]++
 		switch {
@@ -204,6 +212,11 @@ func TestGuide(t *testing.T) {
 			}
 		case strings.Contains(b.commands, "USR2"):
 			until(t, b.heading, func() bool { return strings.Count(s.log(), "took the relay over") > took })
+		case strings.Contains(b.commands, "systemctl start"):
+			until(t, b.heading, func() bool { return strings.Count(s.log(), "door=https") > listened })
+			if out := s.run(t, "share relay token ls --data /var/lib/share-relay"); !strings.Contains(out, "laptop") {
+				t.Errorf("after %s the tokens are %s", b.heading, out)
+			}
 		case strings.Contains(b.commands, "reload"):
 			until(t, b.heading, func() bool { return strings.Contains(s.log(), "msg=reloaded") })
 		}
@@ -211,7 +224,7 @@ func TestGuide(t *testing.T) {
 			t.Errorf("after %s: %v", b.heading, err)
 		}
 	}
-	for _, heading := range []string{"Start", "Upgrade", "Roll back"} {
+	for _, heading := range []string{"Start", "Upgrade", "Roll back", "Back up"} {
 		if done[heading] == 0 {
 			t.Errorf("%s has no commands", heading)
 		}
