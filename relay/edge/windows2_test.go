@@ -125,10 +125,13 @@ func TestLeavingAtAClosedWindow2(t *testing.T) {
 // others before that.
 func TestUploadWindows2(t *testing.T) {
 	t.Parallel()
-	read := make(chan bool)
+	read, end := make(chan bool), make(chan bool)
 	s := newStub(t, func(x *tunnel.Exchange) {
-		if string(x.Request().Target) == "/stuck" {
+		switch string(x.Request().Target) {
+		case "/stuck":
 			<-read
+		case "/none":
+			<-end
 		}
 		n, err := io.Copy(io.Discard, x)
 		if err != nil {
@@ -139,6 +142,7 @@ func TestUploadWindows2(t *testing.T) {
 	}, nil)
 	release := sync.OnceFunc(func() { close(read) })
 	t.Cleanup(release)
+	t.Cleanup(func() { close(end) })
 	v := s.visit2()
 	c := s.conn2()
 	piece := make([]byte, maxFrame)
@@ -204,11 +208,12 @@ func TestUploadWindows2(t *testing.T) {
 	}
 }
 
-// overrun sends more than a stream's window in one go.
+// overrun sends more than a stream's window in one go, and than what goes on
+// meanwhile to an agent that reads nothing.
 func (v *visitor2) overrun() (stream uint32) {
 	stream = v.open(false, "POST", "/none")
 	var out []byte
-	for range streamWindowMost/maxFrame + 1 {
+	for range 2 * streamWindowMost / maxFrame {
 		out = appendFrameHeader(out, frameData, 0, stream, maxFrame)
 		out = append(out, make([]byte, maxFrame)...)
 	}
