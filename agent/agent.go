@@ -25,7 +25,7 @@ type Agent struct {
 	once   sync.Once
 }
 
-// New returns an agent, or an *cmdline.Error for a Config that cannot work. It opens
+// New returns an agent, or a *cmdline.Error for a Config that cannot work. It opens
 // no connection and touches no file.
 func New(cfg Config) (*Agent, error) {
 	if err := cfg.check(); err != nil {

@@ -149,7 +149,7 @@ func (c *Config) relays() []RelayURL {
 // maxRelays bounds the relays of one agent.
 const maxRelays = 8
 
-// check returns an *cmdline.Error for what cannot work.
+// check returns a *cmdline.Error for what cannot work.
 func (c *Config) check() error {
 	if err := c.checkRelays(); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 )
 
 // LoadToken reads a token from a file of one line: the token, or the label of
-// its account and the token, as in a relay's file. The error is an *cmdline.Error.
+// its account and the token, as in a relay's file. The error is a *cmdline.Error.
 func LoadToken(file string) (string, error) {
 	const hint = "a token file has one line: the token, or its label and the token"
 	b, err := os.ReadFile(file)

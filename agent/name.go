@@ -28,7 +28,7 @@ type name struct {
 	busy []string // of locks, what another process still holds; guarded by mu
 }
 
-// claim makes the name this process's own, or returns an *cmdline.Error that says whose
+// claim makes the name this process's own, or returns a *cmdline.Error that says whose
 // it is.
 func (l *loop) claim(ctx context.Context) (*name, error) {
 	st, err := openState(ctx, l.cfg.StateDir)
@@ -107,7 +107,7 @@ func (n *name) bind(again bool) *tunnel.Bind {
 	}
 }
 
-// kept returns an *cmdline.Error if another process of this machine has taken the name
+// kept returns a *cmdline.Error if another process of this machine has taken the name
 // over.
 func (n *name) kept() error {
 	for _, lock := range n.locks {

@@ -309,7 +309,7 @@ func (r *running) event(kind EventKind) Event {
 	}
 }
 
-// wantError fails unless Run returned an *cmdline.Error with this code and text.
+// wantError fails unless Run returned a *cmdline.Error with this code and text.
 func (r *running) wantError(code int, text string) {
 	r.t.Helper()
 	err := r.wait()

@@ -22,7 +22,7 @@ const relayHint = "use share.example.com, https://host:port, or http://127.0.0.1
 // ParseRelay reads the address of a relay: share.example.com (TLS on port
 // 443), host:port, https://host:port, or http://host:port for plain TCP. Plain
 // is for loopback, where nobody listens in; insecure admits it everywhere. The
-// error is an *cmdline.Error that says what to write instead.
+// error is a *cmdline.Error that says what to write instead.
 func ParseRelay(s string, insecure bool) (RelayURL, error) {
 	u, err := parseRelay(s)
 	if err != nil {

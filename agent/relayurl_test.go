@@ -80,7 +80,7 @@ func TestParseRelayRefuses(t *testing.T) {
 		u, err := ParseRelay(tt.in, false)
 		e, ok := errors.AsType[*cmdline.Error](err)
 		if !ok {
-			t.Errorf("ParseRelay(%q) = %s, %v; want an *cmdline.Error", tt.in, u, err)
+			t.Errorf("ParseRelay(%q) = %s, %v; want a *cmdline.Error", tt.in, u, err)
 			continue
 		}
 		if e.Code != cmdline.ExitUsage || e.Hint == "" || !strings.Contains(e.Message, tt.want) || strings.Contains(e.Message, "\n") {

@@ -19,7 +19,7 @@ import (
 // Run holds the tunnel open until ctx ends, at each relay: it connects, binds the
 // name, serves, and begins again when the session is lost, for ever. When ctx
 // ends, exchanges in flight have the grace to end; new ones are refused
-// unprocessed. Run returns nil if ctx or Cut ended it, or an *cmdline.Error if trying
+// unprocessed. Run returns nil if ctx or Cut ended it, or a *cmdline.Error if trying
 // again cannot help, at any relay, after all that it started has ended. It tells
 // the error to no view.
 func (a *Agent) Run(ctx context.Context) error {
@@ -114,7 +114,7 @@ type loop struct {
 	label    string // names the relay in events; empty if there is only one
 	dialer   *dialer
 	name     *name
-	stop     context.CancelCauseFunc // ends the work at this relay, with an *cmdline.Error
+	stop     context.CancelCauseFunc // ends the work at this relay, with a *cmdline.Error
 	sessions sync.WaitGroup          // those that still run, superseded ones too
 
 	current  atomic.Pointer[binding] // the one that is told of the target's health

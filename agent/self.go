@@ -18,7 +18,7 @@ import (
 // is slow must not delay the start.
 const selfTimeout = time.Second
 
-// checkSelf returns an *cmdline.Error if the target is the relay itself, which would
+// checkSelf returns a *cmdline.Error if the target is the relay itself, which would
 // answer each request by asking itself. A name that cannot be resolved now is
 // not known to be; a loop that appears later is found by its Via field.
 func checkSelf(ctx context.Context, t target.Address, relay RelayURL) error {

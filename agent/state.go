@@ -37,7 +37,7 @@ type state struct {
 }
 
 // openState opens the folder and makes it, and its key, if they are missing.
-// The error is an *cmdline.Error if the key is damaged; any other says that the folder
+// The error is a *cmdline.Error if the key is damaged; any other says that the folder
 // cannot be used.
 func openState(ctx context.Context, dir string) (*state, error) {
 	if dir == "" {

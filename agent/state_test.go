@@ -89,7 +89,7 @@ func TestStateDamaged(t *testing.T) {
 		}
 		_, err := openState(t.Context(), dir)
 		if e, ok := errors.AsType[*cmdline.Error](err); !ok || e.Code != cmdline.ExitConfig || e.Hint == "" {
-			t.Errorf("key %q: %v, want an *cmdline.Error with code 3 and a hint", text, err)
+			t.Errorf("key %q: %v, want a *cmdline.Error with code 3 and a hint", text, err)
 		}
 	}
 }
