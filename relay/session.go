@@ -5,10 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"io"
-	"log/slog"
 	"net"
-	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,7 +14,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"share/relay/account"
-	"share/relay/identity"
 	"share/relay/route"
 	"share/tunnel"
 )
@@ -106,83 +102,6 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool, met f
 	}
 	return nil
 }
-
-// authorise checks an agent's token and returns it.
-func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hello, secret bool) (account.Token, error) {
-	if r.cfg.open() {
-		return account.Token{}, nil
-	}
-	if !secret && !fromLoopback(conn) && !(r.cfg.Insecure && hello.Insecure) {
-		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
-			"use TLS, tell the relay by --trusted-proxies of a front that ends it, or say --insecure at both ends"}
-	}
-	if hello.Token == "" {
-		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}
-	}
-	if label, ok := r.listed.Load().account(hello.Token); ok {
-		return account.Token{Account: label}, nil
-	}
-	if r.cfg.Accounts == nil {
-		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "bad token"}
-	}
-	if identity.Looks(hello.Token) {
-		return r.identify(ctx, hello.Token)
-	}
-	token, err := r.cfg.Accounts.Authenticate(ctx, hello.Token)
-	switch {
-	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired), errors.Is(err, account.ErrRole):
-		err = &tunnel.RejectError{Code: tunnel.RejectToken, Message: err.Error()}
-	case err != nil && r.isYielding():
-		err = errYielding()
-	case err != nil:
-		err = r.notLookedUp(err)
-	}
-	return token, err
-}
-
-// notLookedUp asks an agent to come back, for want of what the store has.
-func (r *Relay) notLookedUp(err error) error {
-	r.log.Error("a token cannot be looked up", "error", err.Error())
-	return &tunnel.RejectError{Code: tunnel.RejectDraining, Message: "tokens cannot be looked up now", RetryAfter: lookupPause}
-}
-
-// lookupPause is how long agents stay away while the store does not answer.
-const lookupPause = 5 * time.Second
-
-// fromLoopback reports whether conn came in over the loopback interface.
-func fromLoopback(conn net.Conn) bool {
-	ap, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	return err == nil && ap.Addr().Unmap().IsLoopback()
-}
-
-// reject answers an agent that is not let in, and closes conn.
-func (r *Relay) reject(conn net.Conn, err error) {
-	defer conn.Close()
-	r.refused(err)
-	e, ok := errors.AsType[*tunnel.RejectError](err)
-	level := slog.LevelWarn
-	isFault := !ok || e.RetryAfter == 0 // the agent's
-	if isFault && !r.strangers.failed(conn.RemoteAddr()) || ok && e.Code == tunnel.RejectOverload {
-		level = slog.LevelDebug // a flood of them must not become one of lines
-	}
-	r.log.Log(context.Background(), level, "agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())
-	if !ok || tunnel.Reject(conn, e) != nil {
-		return
-	}
-	// What the agent has sent behind its preface, left unread, would make the
-	// end a reset, which may overtake the refusal.
-	if cw, ok := conn.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil &&
-		conn.SetReadDeadline(time.Now().Add(rejectLinger)) == nil {
-		_, _ = io.CopyN(io.Discard, conn, rejectBytes)
-	}
-}
-
-// rejectLinger and rejectBytes bound what is read of an agent that is not let
-// in.
-const (
-	rejectLinger = time.Second
-	rejectBytes  = 64 << 10
-)
 
 // join adds a lane to a session of the same account.
 func (r *Relay) join(conn net.Conn, hello *tunnel.Hello, account string) {
