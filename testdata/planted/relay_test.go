@@ -65,8 +65,8 @@ func inRelay() []plant {
 		}}, []string{"D01", "X400"}, false},
 		{"a name held by the dead", []edit{{"relay",
 			`r.release(s)
-	r.log.Info("agent gone"`,
-			`r.log.Info("agent gone"`,
+	r.quotas.release(&s.token)`,
+			`r.quotas.release(&s.token)`,
 		}, {"relay/route",
 			`old.holder != next.holder && !c.Takeover`,
 			`!c.Takeover`,
