@@ -2,6 +2,7 @@ package relay
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -121,6 +122,18 @@ type Config struct {
 	// Logger takes a line for each request and for what agents do.
 	// If nil, nothing is logged.
 	Logger *slog.Logger
+}
+
+// Check returns a one-line error for what can never be.
+func (c *Config) Check() error {
+	domain := c.domain()
+	if strings.Trim(domain, ".") != domain || strings.ContainsAny(domain, ":/ ") {
+		return fmt.Errorf("domain %q: want a name such as share.example.com", domain)
+	}
+	if u := c.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
+	}
+	return nil
 }
 
 // domain is Domain in the form that hosts are looked up by.

@@ -72,13 +72,10 @@ type Relay struct {
 
 // New returns a Relay that Serve runs.
 func New(cfg Config) (*Relay, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
 	own := cfg.domain()
-	if strings.Trim(own, ".") != own || strings.ContainsAny(own, ":/ ") {
-		return nil, fmt.Errorf("domain %q: want a name such as share.example.com", own)
-	}
-	if u := cfg.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return nil, fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
-	}
 	names := route.NewRegistry()
 	names.Accounts = cfg.Accounts
 	var counts *meter.Meter

@@ -15,7 +15,7 @@ const (
 	// next that has said nothing for strangerAge, or that is from an address
 	// with more than fewStrangers.
 	maxStrangers     = 2048
-	maxStrangersEach = 512
+	maxStrangersEach = 1024
 	fewStrangers     = 32
 	strangerAge      = time.Second
 

@@ -272,8 +272,11 @@ func (r *serving) tokens() (relay.Tokens, error) {
 	return tokens, err
 }
 
-// check returns what makes no sense of the addresses.
+// check returns what makes no sense, before anything is opened.
 func (r *serving) check() error {
+	if err := r.relay.Check(); err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
 	if err := r.addresses.Check(&r.relay); err != nil {
 		return cmdline.Usage("", "%v", err)
 	}
