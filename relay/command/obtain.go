@@ -2,8 +2,6 @@ package command
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -48,8 +46,8 @@ func (o *obtaining) load(p *Process, cfg *relay.Config, a *relay.Addresses) erro
 	}
 	var err error
 	if o.ca != "" {
-		if certificates.Roots, err = loadRoots(o.ca); err != nil {
-			return cmdline.Unusable("--acme-ca wants certificates in PEM", err)
+		if certificates.Roots, err = cmdline.LoadRoots(o.ca); err != nil {
+			return err
 		}
 	}
 	if certificates.Records, err = o.records(cfg, certificates.Domain); err != nil {
@@ -151,19 +149,6 @@ func (o *obtaining) listen(s *relay.Sockets, srv *dns.Server) error {
 	}
 	srv.Use(tcp, udp)
 	return nil
-}
-
-// loadRoots reads certificates.
-func loadRoots(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New(file + ": there is no certificate in it")
-	}
-	return roots, nil
 }
 
 // resolverAt asks the DNS server at addr.
