@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,6 +85,8 @@ func TestUse(t *testing.T) {
 func TestMemoryIsUsedUp(t *testing.T) {
 	s := serve(t, Config{}, nil, doorHTTP)
 	entered, gate := make(chan bool, 1), make(chan bool)
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release() // a test that fails does not wait either
 	s.agent("x", func(x *tunnel.Exchange) {
 		if string(x.Request().Target) == "/" {
 			entered <- true
@@ -93,7 +96,7 @@ func TestMemoryIsUsedUp(t *testing.T) {
 	})
 	open := s.dial(doorHTTP)
 	old := make(chan string, 1)
-	go func() { // ended by gate
+	go func() { // ended by release
 		_, body := get(t, open, "x.localhost")
 		old <- body
 	}()
@@ -114,7 +117,7 @@ func TestMemoryIsUsedUp(t *testing.T) {
 	if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectOverload || refused.RetryAfter != overloadPause {
 		t.Errorf("an agent: %v", err)
 	}
-	close(gate)
+	release()
 	if body := await(t, old, "the exchange that was open"); body != "hello" {
 		t.Errorf("the exchange that was open ended with %q", body)
 	}
@@ -138,6 +141,8 @@ func TestMemoryIsUsedUp(t *testing.T) {
 func TestDescriptorsAreScarce(t *testing.T) {
 	s := serve(t, Config{Descriptors: otherDescriptors + leastSpare + 3}, nil, doorHTTP)
 	entered, gate := make(chan bool, 2), make(chan bool)
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release() // a test that fails does not wait either
 	s.agent("x", func(x *tunnel.Exchange) {
 		entered <- true
 		<-gate
@@ -149,7 +154,7 @@ func TestDescriptorsAreScarce(t *testing.T) {
 	for range 2 {
 		nc := s.dial(doorHTTP)
 		kept = append(kept, nc)
-		go func() { // ended by gate
+		go func() { // ended by release
 			_, body := get(t, nc, "x.localhost")
 			bodies <- body
 		}()
@@ -159,7 +164,7 @@ func TestDescriptorsAreScarce(t *testing.T) {
 	if resp.StatusCode != 503 || resp.Header.Get("Share-Error") != "overload" || !resp.Close {
 		t.Errorf("the fourth: %d %v", resp.StatusCode, resp.Header)
 	}
-	close(gate)
+	release()
 	for range 2 {
 		if body := await(t, bodies, "an exchange that was open"); body != "hello" {
 			t.Errorf("an exchange that was open ended with %q", body)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,8 +39,11 @@ func TestQuotaOfExchanges(t *testing.T) {
 	s := serve(t, Config{Accounts: a}, nil, doorHTTP)
 	secret, _ := token(t, a, account.Token{Account: "ci", MaxExchanges: 2})
 	free, _ := token(t, a, account.Token{Account: "web"})
-	gate := make(chan bool)
+	entered, gate := make(chan bool, 2), make(chan bool)
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release() // a test that fails does not wait either
 	held := func(x *tunnel.Exchange) {
+		entered <- true
 		<-gate
 		say("held")(x)
 	}
@@ -53,19 +57,15 @@ func TestQuotaOfExchanges(t *testing.T) {
 			resp, body := get(t, nc, host)
 			done <- resp.StatusCode == 200 && body == "held"
 		}()
+		await(t, entered, "an exchange")
 	}
-	until(t, "two open exchanges", func() bool {
-		resp, _ := get(t, s.dial(doorHTTP), "a.localhost")
-		if resp.StatusCode == 200 {
-			t.Fatal("a third exchange is open")
-		}
-		wantQuota(t, resp, 503)
-		return s.log.line("the token is for 2 open exchanges")
-	})
+	resp, _ := get(t, s.dial(doorHTTP), "a.localhost")
+	wantQuota(t, resp, 503)
+	until(t, "a line that says why", func() bool { return s.log.line("the token is for 2 open exchanges") })
 	if resp, body := get(t, s.dial(doorHTTP), "c.localhost"); body != "free" {
 		t.Errorf("another token: %d %q", resp.StatusCode, body)
 	}
-	close(gate)
+	release()
 	for range 2 {
 		if !await(t, done, "an exchange that was open") {
 			t.Error("an exchange that was open has failed")
