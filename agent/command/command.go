@@ -1,0 +1,58 @@
+// Package command is the commands of those who share: it makes a configuration
+// of what the user typed, and runs an agent by it.
+package command
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"os"
+
+	"github.com/urfave/cli/v2"
+)
+
+// A Process is what the commands are told of the one that runs them.
+type Process struct {
+	Version        string              // of the program
+	StateDir       string              // for what outlives a process, empty if there is none
+	Getenv         func(string) string // its environment
+	Stdout, Stderr *os.File
+
+	// Proxy returns the proxy for a URL, nil for none.
+	Proxy func(*url.URL) (*url.URL, error)
+
+	// Token is the token that the environment has, if that goes before file.
+	Token func(file string) string
+
+	// UntilSignal returns a context that the first signal to stop ends, with a
+	// cmdline.Interrupt as its cause; another calls cut. stop gives the signals
+	// back.
+	UntilSignal func(cut func()) (_ context.Context, stop func())
+
+	// Inside makes a relay in this process, which does not take the port avoid.
+	Inside func(avoid int) (Inside, error)
+}
+
+// An Inside is a relay in this process, for its one agent. The agent knows no
+// relay's code, so main brings it.
+type Inside interface {
+	// Dial connects the agent while Serve runs.
+	Dial(context.Context) (net.Conn, error)
+
+	// Note is what the user has to know of the relay, empty if nothing.
+	Note() string
+
+	// Serve serves while agent runs, and returns its error or else its own.
+	Serve(ctx context.Context, agent func(context.Context) error) error
+
+	// Cut ends Serve without grace.
+	Cut()
+
+	// Close is for one that does not come to Serve.
+	Close() error
+}
+
+// Commands returns them all.
+func Commands(p Process) []*cli.Command {
+	return []*cli.Command{httpCommand(p)}
+}

@@ -1,0 +1,192 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/urfave/cli/v2"
+
+	"share/agent"
+	"share/agent/target"
+	"share/agent/terminal"
+	"share/tunnel"
+	"share/tunnel/cmdline"
+)
+
+// sharing is what the flags of share http say.
+type sharing struct {
+	process Process
+
+	agent       agent.Config
+	view        terminal.Config
+	style       tunnel.Style
+	level       slog.Level
+	json, quiet bool
+
+	relays                         []string
+	relayCA, tokenFile, errorPages string
+}
+
+func httpCommand(p Process) *cli.Command {
+	s := &sharing{process: p}
+	return &cli.Command{
+		Name:      "http",
+		Usage:     "share a web target",
+		ArgsUsage: "TARGET",
+		Description: "TARGET is a port of this machine (8080), host:port, http://, https://, h2c:// or h2://host:port, or unix:/path.\n" +
+			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN or --token-file.",
+		Action: s.share,
+		Flags: []cli.Flag{
+			cmdline.Texts("relay", "use the relay at `ADDR`: share.example.com, https://host:port or http://127.0.0.1:7070; several, if it is given again (default: one in this process)", &s.relays),
+			cmdline.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &s.relayCA),
+			cmdline.Text("token-file", "read the token from `FILE`", &s.tokenFile),
+			cmdline.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &s.agent.Insecure),
+			cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
+			cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
+			cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
+			cmdline.Toggle("random", "ask for a new name each time", &s.agent.Random),
+			cmdline.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),
+			cmdline.Value("wait", "give up when relay or target is not up after `TIME` (default: never)", cmdline.Duration(&s.agent.Wait, 0)),
+			cmdline.Toggle("require-verified", "give up when no request comes back through the URL", &s.agent.RequireVerified),
+			cmdline.Value("hold", "let requests wait for `TIME` while nothing listens on the target (default: not at all)", cmdline.Duration(&s.agent.Target.Hold, 0)),
+			cmdline.Value("connect-timeout", "bound a connect to the target by `TIME` (default: 5s)", cmdline.Duration(&s.agent.Target.ConnectTimeout, 0)),
+			cmdline.Value("header-timeout", "bound the wait for the target's answer by `TIME` (default: 120s)", cmdline.Duration(&s.agent.Target.HeaderTimeout, 0)),
+			cmdline.Text("host-header", "send `HOST`: keep for the visitor's, target for the target's own, or a host (default: keep)", &s.agent.Target.HostHeader),
+			cmdline.Toggle("insecure-target", "accept any certificate of the target", &s.agent.Target.Insecure),
+			cmdline.Value("errors", "name the target's address to visitors when it fails as `HOW`: full for always, brief for never (default: if it is on loopback)",
+				cmdline.Choice(&s.style.Reveal, map[string]tunnel.Reveal{"full": tunnel.RevealFull, "brief": tunnel.RevealBrief})),
+			cmdline.Text("error-pages", "show the pages in `DIR` when it fails: 502.html, 5xx.html, error.html", &s.errorPages),
+			cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 10s)", cmdline.Duration(&s.agent.Grace, -1)),
+			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &s.json),
+			cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
+			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
+			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
+		},
+	}
+}
+
+// share shares a target until a signal, and shows how that goes.
+func (s *sharing) share(c *cli.Context) error {
+	switch {
+	case c.NArg() == 0:
+		return cmdline.Usage("write share http 8080", "no target is named")
+	case c.NArg() > 1:
+		return cmdline.Usage("share one target", "there is more than one target: %q", c.Args().Slice())
+	case s.json && s.quiet:
+		return cmdline.Usage("leave one of them away", "--json and --quiet are both asked for")
+	case s.json:
+		s.view.Mode = terminal.JSON
+	case s.quiet:
+		s.view.Mode = terminal.Quiet
+	}
+	addr, err := target.Parse(c.Args().First())
+	if err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	s.agent.Target.Address, s.view.Target = addr, addr.String()
+	s.view.Level, s.view.ASCII = s.level, s.process.Getenv("TERM") == "dumb"
+	view := terminal.Start(terminal.Suit(s.view, s.process.Stdout, s.process.Stderr))
+	code, reason, err := s.serve(view)
+	return cli.Exit("", view.Close(code, reason, err))
+}
+
+// serve shares the target until a signal, and gives the exit code and the name
+// of that.
+func (s *sharing) serve(view *terminal.View) (code int, reason string, err error) {
+	if err := s.load(); err != nil {
+		return 0, "", err
+	}
+	var ready atomic.Bool
+	s.agent.OnEvent = func(e agent.Event) {
+		if e.Kind == agent.EventReady {
+			ready.Store(true)
+		}
+		view.Show(e)
+	}
+	var inside Inside
+	if len(s.relays) == 0 {
+		if inside, err = s.process.Inside(s.agent.Target.Address.Port); err != nil {
+			return 0, "", err
+		}
+		defer inside.Close()
+		s.agent.Dial = inside.Dial
+		s.agent.Notice = inside.Note()
+	}
+	a, err := agent.New(s.agent)
+	if err != nil {
+		return 0, "", err
+	}
+	run, cut := a.Run, a.Cut
+	if inside != nil {
+		run = func(ctx context.Context) error { return inside.Serve(ctx, a.Run) }
+		cut = func() { a.Cut(); inside.Cut() }
+	}
+	ctx, stop := s.process.UntilSignal(cut)
+	defer stop()
+	if err := run(ctx); err != nil {
+		return 0, "", err
+	}
+	sig, _ := errors.AsType[cmdline.Interrupt](context.Cause(ctx))
+	if !ready.Load() {
+		code = 128 + int(sig.Signal) // as of a process that the signal ended
+	}
+	return code, sig.String(), nil
+}
+
+// load reads what the flags name: relays, and files.
+func (s *sharing) load() (err error) {
+	cfg := &s.agent
+	cfg.Domain = strings.ToLower(strings.TrimSuffix(cfg.Domain, "."))
+	far := false // a relay is not on this machine
+	for i, relay := range s.relays {
+		u, err := agent.ParseRelay(relay, cfg.Insecure)
+		if err != nil {
+			return err
+		}
+		far = far || !u.Loopback()
+		if i == 0 {
+			cfg.Relay = u
+		} else {
+			cfg.Others = append(cfg.Others, u)
+		}
+	}
+	if len(s.relays) > 0 {
+		if cfg.Token = s.process.Token(s.tokenFile); cfg.Token == "" && s.tokenFile != "" {
+			if cfg.Token, err = agent.LoadToken(s.tokenFile); err != nil {
+				return err
+			}
+		}
+	}
+	if cfg.Token == "" && far {
+		cfg.Identity = agent.FindIdentity(s.process.Getenv)
+		if cfg.Identity == nil && s.process.Getenv("GITHUB_ACTIONS") == "true" {
+			return cmdline.Usage("put a token into SHARE_TOKEN, or give the job the permission id-token: write and have the relay trust it",
+				"relay %s wants a token, and the job has no identity", cfg.Relay)
+		}
+	}
+	if s.relayCA != "" {
+		if cfg.RelayCA, err = cmdline.LoadRoots(s.relayCA); err != nil {
+			return err
+		}
+	}
+	if s.errorPages != "" {
+		if s.style.Pages, err = tunnel.ParsePages(os.DirFS(s.errorPages)); err != nil {
+			return cmdline.Unusable("mend the page in "+s.errorPages, err)
+		}
+	}
+	if s.view.URLFile != "" {
+		if err := terminal.ClearURL(s.view.URLFile); err != nil {
+			return cmdline.Unusable("--url-file wants a file in a folder that can be written to", err)
+		}
+	}
+	cfg.Target.Style = &s.style
+	cfg.Proxy = s.process.Proxy
+	cfg.StateDir = s.process.StateDir
+	cfg.Folder, _ = os.Getwd() // without one, the target alone makes the name
+	cfg.Version = s.process.Version
+	return nil
+}
