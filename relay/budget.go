@@ -32,6 +32,9 @@ var (
 	errMemory      = errors.New("the memory budget is used up")
 	errDescriptors = errors.New("descriptors are used up")
 	errAddress     = errors.New("the address has as many connections as one may")
+	errStrangers   = errors.New("too many connections have not shown yet what they are for")
+	errBarred      = errors.New("too many handshakes from this address have failed")
+	errTold        = errors.New("too many are being told that there is no room")
 )
 
 // A budget is what the relay may use of its machine: memory, if it was told how

@@ -68,26 +68,27 @@ func (r *Relay) accept(ctx, sessions context.Context, d *Door) error {
 			return fmt.Errorf("%w: %w", errAccept, err)
 		}
 		failing = false
-		g := r.greet(conn)
-		if g == nil {
-			r.meter.Refuse(meter.RefusedOverload)
-			conn.Close()
-			continue
+		if g := r.greet(conn); g != nil {
+			r.wg.Go(func() { r.admit(sessions, d, config, g) })
 		}
-		r.wg.Go(func() { r.admit(sessions, d, config, g) })
 	}
 }
 
 // greet takes a connection that was accepted, which a drain may close until it
-// has shown what it is for; nil if there is no room for it.
+// has shown what it is for. It closes one for which there is no descriptor, or
+// which comes when a drain has begun, and returns nil.
 func (r *Relay) greet(conn net.Conn) *stranger {
-	if r.enter() {
-		if g := r.strangers.greet(conn); g != nil {
-			return g
-		}
+	if !r.enter() {
+		r.closeUnanswered(conn, errDescriptors)
+		r.budget.leave()
+		return nil
 	}
-	r.budget.leave()
-	return nil
+	g := r.strangers.greet(conn)
+	if g == nil {
+		conn.Close()
+		r.budget.leave()
+	}
+	return g
 }
 
 // admit tells visitors and agents apart and serves them; it owns the connection of
@@ -103,10 +104,12 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, g *stran
 			return
 		}
 	}
-	room, within := r.recognise(d, g, conn.RemoteAddr())
-	if !room {
-		r.meter.Refuse(meter.RefusedOverload)
-		conn.Close()
+	crowd, within := r.recognise(d, g, conn.RemoteAddr())
+	if crowd != nil {
+		r.visiting.Add(1)
+		defer r.visiting.Add(-1)
+		r.strangers.met(g)
+		r.turnBack(ctx, d, config, conn, crowd)
 		return
 	}
 	var covers func(string) bool
@@ -115,7 +118,7 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, g *stran
 		s := new(shown)
 		covers, handshake = s.covers, context.WithValue(ctx, shownKey{}, s)
 	}
-	nc, first, protocol, err := d.identify(handshake, config, conn)
+	nc, first, protocol, err := d.identify(handshake, config, conn, d.patience())
 	if err != nil {
 		if d.AgentsOnly {
 			r.strangers.failed(conn.RemoteAddr())
@@ -140,8 +143,7 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, g *stran
 		r.meter.Refuse(meter.RefusedProtocol)
 		conn.Close()
 	case why != nil:
-		r.meter.Refuse(meter.RefusedOverload)
-		r.refuse(nc, conn, first, protocol, why)
+		r.refuse(conn, why, func() { r.tell(nc, conn, first, protocol, why) })
 	case protocol == "h2":
 		r.edge.Serve2(nc, conn, first, covers)
 	default:
@@ -180,19 +182,24 @@ func tlsOf(nc net.Conn) bool {
 	return ok
 }
 
+// patience is how long a connection may take to be told apart.
+func (d *Door) patience() time.Duration {
+	if d.AgentsOnly {
+		return agentTimeout
+	}
+	return firstTimeout
+}
+
 // identify reads as much of conn as it takes to know the protocol, or what has
-// come: a name of ALPN, "h2" for prior knowledge too, empty for HTTP/1.1.
-func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn) (nc net.Conn, first []byte, protocol string, err error) {
+// come by the timeout: a name of ALPN, "h2" for prior knowledge too, empty for
+// HTTP/1.1.
+func (d *Door) identify(ctx context.Context, config *tls.Config, conn net.Conn, timeout time.Duration) (nc net.Conn, first []byte, protocol string, err error) {
 	if config == nil {
 		// The usual visitor has sent a request by now: nothing is waited
 		// for, and the whole of it is read at once.
 		if first = readNow(conn); told(first) {
 			return conn, first, protocolOf(first), nil
 		}
-	}
-	timeout := firstTimeout
-	if d.AgentsOnly {
-		timeout = agentTimeout
 	}
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, nil, "", err

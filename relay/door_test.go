@@ -153,7 +153,7 @@ func TestPlainAgentsBeyondLoopback(t *testing.T) {
 		ours, theirs := net.Pipe()
 		go io.WriteString(ours, "SHR1\x01")
 		conn := place{theirs, &net.TCPAddr{IP: net.ParseIP(local)}}
-		_, first, protocol, err := d.identify(context.Background(), r.tlsConfig(d), conn)
+		_, first, protocol, err := d.identify(context.Background(), r.tlsConfig(d), conn, patience)
 		if !errors.Is(err, want) || err == nil && (protocol != tunnel.ALPN || string(first) != "SHR1\x01") {
 			t.Errorf("%s: got %q, %q, %v; want %v", local, first, protocol, err, want)
 		}
@@ -241,7 +241,7 @@ func TestIdentifyAtOnce(t *testing.T) {
 			far.(*net.TCPConn).CloseWrite()
 		}()
 		d := Door{Kind: doorHTTP}
-		nc, first, protocol, err := d.identify(t.Context(), nil, conn)
+		nc, first, protocol, err := d.identify(t.Context(), nil, conn, patience)
 		// Without a word ahead, more may have come by the time of a look.
 		if tt.sent == "" && err == nil {
 			nc = unread(nc, first[1:])

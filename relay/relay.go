@@ -36,13 +36,14 @@ type Relay struct {
 	names  *route.Registry
 	edge   *edge.Edge
 
-	meter     *meter.Meter // nil if nobody asks for it
-	listed    atomic.Pointer[Tokens]
-	windows   tunnel.Budget // of all sessions
-	uploads   tunnel.Budget // of all visitors' connections
-	budget    budget
-	strangers strangers
-	full      rate.Sometimes // says in the log that there is no room
+	meter      *meter.Meter // nil if nobody asks for it
+	listed     atomic.Pointer[Tokens]
+	windows    tunnel.Budget // of all sessions
+	uploads    tunnel.Budget // of all visitors' connections
+	budget     budget
+	strangers  strangers
+	full       rate.Sometimes // says in the log that there is no room
+	unanswered rate.Sometimes // says there that somebody is not told so
 
 	tunnels tally  // of all tokens
 	quotas  quotas // likewise

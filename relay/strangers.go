@@ -13,7 +13,7 @@ const (
 	// are for, and maxStrangersEach those of one address. Each costs a TLS
 	// handshake's memory. When there are as many, the oldest makes room for the
 	// next that has said nothing for strangerAge, or that is from an address
-	// with more than fewStrangers.
+	// with more than fewStrangers. If there is none, the next is turned back.
 	maxStrangers     = 2048
 	maxStrangersEach = 1024
 	fewStrangers     = 32
@@ -39,24 +39,27 @@ type strangers struct {
 
 // A stranger is a connection that was accepted.
 type stranger struct {
-	conn  net.Conn
-	since time.Time
-	from  *address      // guarded by strangers.mu; nil if it does not count
-	place *list.Element // guarded by strangers.mu; nil once it has shown what it is for
+	conn    net.Conn
+	since   time.Time
+	crowded bool          // there was no room for it; never changes
+	from    *address      // guarded by strangers.mu; nil if it does not count
+	place   *list.Element // guarded by strangers.mu; nil once it has shown what it is for
 }
 
-// greet takes a connection that was accepted; nil if there is no room for it.
+// greet takes a connection that was accepted; nil once drain was called.
 func (s *strangers) greet(conn net.Conn) *stranger {
 	g := &stranger{conn: conn, since: time.Now()}
 	s.mu.Lock()
-	var victim *stranger
-	full := s.all.Len() >= maxStrangers
-	if full && !s.draining {
-		victim = s.yield(g.since)
+	if s.draining {
+		s.mu.Unlock()
+		return nil
 	}
-	if s.draining || full && victim == nil {
-		g = nil
-	} else {
+	var victim *stranger
+	if s.all.Len() >= maxStrangers {
+		victim = s.yield(g.since)
+		g.crowded = victim == nil
+	}
+	if !g.crowded {
 		g.place = s.all.PushBack(g)
 	}
 	s.mu.Unlock()
@@ -70,7 +73,7 @@ func (s *strangers) greet(conn net.Conn) *stranger {
 func (s *strangers) count(g *stranger, addr net.Addr) (room, within bool) {
 	prefix, ok := prefixOf(addr)
 	if !ok {
-		return true, true
+		return !g.crowded, true
 	}
 	s.mu.Lock()
 	from := s.address(prefix)

@@ -157,6 +157,80 @@ func TestPrefixOf(t *testing.T) {
 	}
 }
 
+// crowd fills the place for strangers with most of them from an address each, none
+// of which makes room.
+func (s *serving) crowd(most int, addr func(n int) net.Addr) {
+	s.t.Helper()
+	for n := range most {
+		_, g := arrive(&s.strangers, addr(n))
+		if g == nil {
+			s.t.Fatalf("there is no room for %d", n)
+		}
+		s.strangers.mu.Lock()
+		g.since = time.Now().Add(time.Hour)
+		s.strangers.mu.Unlock()
+	}
+}
+
+// Who comes when strangers are too many is told why there is no room: all but who
+// comes by TLS or says nothing, and of those the log tells.
+func TestStrangersAreTurnedBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		most int
+		addr func(n int) net.Addr
+	}{
+		"of all":         {maxStrangers, func(n int) net.Addr { return from(n / fewStrangers) }},
+		"of one address": {maxStrangersEach, func(int) net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, Config{}, newCertificate(t, "localhost"), doorHTTP, doorHTTPS, doorRedirect, doorAgents)
+			s.crowd(tt.most, tt.addr)
+			for _, kind := range []string{doorHTTP, doorRedirect} {
+				resp, _ := get(t, s.dial(kind), "localhost")
+				if resp.StatusCode != 503 || resp.Header.Get("Share-Error") != "overload" || resp.Header.Get("Retry-After") == "" || !resp.Close {
+					t.Errorf("%s: %d %v", kind, resp.StatusCode, resp.Header)
+				}
+			}
+			if !s.log.line("visitors are refused", errStrangers.Error()) {
+				t.Errorf("the log does not say so: %s", s.log)
+			}
+			_, err := connect(t, s.dial(doorHTTP), tunnel.Hello{}, say(""))
+			if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectOverload || refused.RetryAfter != overloadPause {
+				t.Errorf("an agent: %v", err)
+			}
+			for _, kind := range []string{doorHTTP, doorHTTPS, doorAgents} {
+				nc := s.dial(kind)
+				nc.SetDeadline(time.Now().Add(agentTimeout - time.Second))
+				if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s, in silence: %d bytes, %v; want its end", kind, n, err)
+				}
+			}
+			if !s.log.line("closed unanswered", errStrangers.Error()) {
+				t.Errorf("the log does not say who is not told: %s", s.log)
+			}
+			until(t, "nobody is being told any more", func() bool { return s.budget.told.Load() == 0 })
+		})
+	}
+}
+
+// No more strangers are told at a time than there is room for.
+func TestStrangersAreToldInTurn(t *testing.T) {
+	s := serve(t, Config{}, nil, doorHTTP)
+	s.crowd(maxStrangersEach, func(int) net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} })
+	s.budget.told.Store(s.budget.spare)
+	nc := s.dial(doorHTTP)
+	if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes, %v; want the end", n, err)
+	}
+	if !s.log.line("closed unanswered", errTold.Error()) {
+		t.Errorf("the log does not say so: %s", s.log)
+	}
+	s.budget.told.Store(0)
+	if resp, _ := get(t, s.dial(doorHTTP), "localhost"); resp.StatusCode != 503 {
+		t.Errorf("when there is room: %d", resp.StatusCode)
+	}
+}
+
 // Handshakes that fail bar their address, for as long as it takes to have
 // another try, and nobody else.
 func TestFailures(t *testing.T) {

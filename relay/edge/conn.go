@@ -189,6 +189,9 @@ func (c *conn) headError(err error) error {
 		return errIdle
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if c.peer.refusal != nil {
+			return c.peer.refusal // which is nothing that a faster head would change
+		}
 		return tunnel.Fail(tunnel.RequestTimeout, nil)
 	}
 	return errIdle // half a head, and the visitor has left
@@ -239,7 +242,7 @@ func (c *conn) look(now time.Time) {
 	}
 	waited := now.Sub(c.seenAt)
 	switch {
-	case c.phase == phaseIdle && waited >= c.edge.patience(), c.phase == phaseHead && waited >= c.edge.headTimeout():
+	case c.phase == phaseIdle && waited >= c.edge.idleTime(&c.peer), c.phase == phaseHead && waited >= c.edge.headTime(&c.peer):
 		c.expire()
 	case c.phase == phaseWait && c.watched != nil && c.peeking == nil:
 		c.peeking = make(chan struct{})

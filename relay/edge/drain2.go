@@ -27,7 +27,7 @@ func (c *conn2) look(now time.Time) {
 	heading, idle := c.headSpan.lasts(now), c.idleSpan.lasts(now)
 	switch {
 	case c.ending || c.over:
-	case c.heading && heading >= c.edge.headTimeout():
+	case c.heading && heading >= c.edge.headTime(&c.peer):
 		c.fault = &connError{codeProtocol, "a head that does not come"}
 		c.stopReads()
 	case c.busy():

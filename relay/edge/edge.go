@@ -90,15 +90,32 @@ type Config struct {
 func (c *Config) headTimeout() time.Duration { return cmp.Or(c.HeadTimeout, 10*time.Second) }
 func (c *Config) idleTimeout() time.Duration { return cmp.Or(c.IdleTimeout, 60*time.Second) }
 
-// lastRequest is how long a connection may be idle once Yield was called.
-const lastRequest = 2 * time.Second
+const (
+	// lastRequest is how long a connection may be idle once Yield was called.
+	lastRequest = 2 * time.Second
 
-// patience is how long a connection may be idle.
-func (e *Edge) patience() time.Duration {
-	if e.draining.Load() {
+	// refusedTime is how long a visitor for whom there is no room may take for
+	// a head, and before it: as long as nobody else is told in their place.
+	refusedTime = 2 * time.Second
+)
+
+// idleTime is how long a connection may be idle.
+func (e *Edge) idleTime(p *peer) time.Duration {
+	switch {
+	case p.refusal != nil:
+		return min(refusedTime, e.idleTimeout())
+	case e.draining.Load():
 		return min(lastRequest, e.idleTimeout())
 	}
 	return e.idleTimeout()
+}
+
+// headTime is how long a head may take.
+func (e *Edge) headTime(p *peer) time.Duration {
+	if p.refusal != nil {
+		return min(refusedTime, e.headTimeout())
+	}
+	return e.headTimeout()
 }
 
 // A Place is where a host leads: to a tunnel, to the relay's own page, or, if

@@ -3,8 +3,10 @@ package edge
 import (
 	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"share/tunnel"
 )
@@ -56,15 +58,8 @@ func TestRefuse(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, ok, nil)
 	why := tunnel.Fail(tunnel.RelayOverload, errNoRoom)
-	dial := func(second bool) *rawVisitor {
-		nc, err := net.Dial("tcp", s.door(func(nc net.Conn) { s.Refuse(nc, nc, nil, second, why) }))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return visitorOn(t, nc)
-	}
 	for _, host := range []string{"x.test", "home.test", "no.test"} {
-		v := dial(false)
+		v := s.refused(false, why)
 		v.send("POST / HTTP/1.1\nHost: " + host + "\nContent-Length: 3\n\nabc")
 		a := v.receive("POST")
 		a.want(t, 503, "overload")
@@ -72,9 +67,36 @@ func TestRefuse(t *testing.T) {
 			t.Errorf("behind the refusal came %q, %v", rest, err)
 		}
 	}
-	v := visitor2On(t, dial(true))
+	v := visitor2On(t, s.refused(true, why))
 	if a := v.receive(v.open(true, "GET", "/")); a.status != "503" || a.end != "END_STREAM" {
 		t.Errorf("HTTP/2: %+v", a)
 	}
 	v.wantLast(1, 0)
+}
+
+// refused connects a visitor for whom there is no room.
+func (s *stub) refused(second bool, why *tunnel.Failure) *rawVisitor {
+	s.t.Helper()
+	nc, err := net.Dial("tcp", s.door(func(nc net.Conn) { s.Refuse(nc, nc, nil, second, why) }))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return visitorOn(s.t, nc)
+}
+
+// A visitor for whom there is no room takes the place of others who are to be told
+// so, and has less time than usual to ask. One who is slow is told all the same.
+func TestRefuseTheSlow(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout, cfg.IdleTimeout = time.Hour, time.Hour })
+	why := tunnel.Fail(tunnel.RelayOverload, errNoRoom)
+	slow, silent, second := s.refused(false, why), s.refused(false, why), s.refused(true, why)
+	slow.send("GET / HTTP/1.1\nHost")
+	second.send("PRI * HTTP/2.0\n")
+	slow.receive("GET").want(t, 503, "overload")
+	for name, v := range map[string]*rawVisitor{"slow": slow, "silent": silent, "HTTP/2": second} {
+		if _, err := v.ends(); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection does not end", name)
+		}
+	}
 }
