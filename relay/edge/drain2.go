@@ -24,6 +24,9 @@ func (c *conn2) look(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gain(calmEach)
+	if c.edge.draining.Load() {
+		c.leave()
+	}
 	heading, idle := c.headSpan.lasts(now), c.idleSpan.lasts(now)
 	switch {
 	case c.ending || c.over:
@@ -35,17 +38,36 @@ func (c *conn2) look(now time.Time) {
 		if c.leaving {
 			c.settleLast(now)
 		}
-	case c.leaving || idle >= c.edge.idleTimeout():
+	case c.leaving && (c.hurried() || c.leaveSpan.lasts(now) >= lastRequest), idle >= c.edge.idleTime(&c.peer):
 		c.finish()
 	case idle > 0:
 		c.unpark()
 	}
 }
 
+// hurried reports whether the connection has to end soon: whoever comes again finds
+// nobody, or is refused once more.
+func (c *conn2) hurried() bool { return c.edge.closing.Load() || c.peer.refusal != nil }
+
+// leave tells the visitor that the connection comes to its end, once it has begun
+// (RFC 9113 3.4). What they send before they learn of it is served; mu is held.
+func (c *conn2) leave() {
+	if c.leaving || !c.begun || c.ending || c.over {
+		return
+	}
+	c.leaving = true
+	c.leaveSpan.begin()
+	c.goAway(maxWindow, codeNone, "")
+}
+
 // settleLast names the last stream that is served, when what was under way as
 // the first GOAWAY was sent has come (RFC 9113 6.8); mu is held.
 func (c *conn2) settleLast(now time.Time) {
-	if !c.final && c.leaveSpan.lasts(now) >= watchEvery {
+	learned := lastRequest
+	if c.hurried() {
+		learned = watchEvery
+	}
+	if !c.final && c.leaveSpan.lasts(now) >= learned {
 		c.final = true
 		c.goAway(c.last, codeNone, "")
 	}
@@ -67,21 +89,23 @@ func (c *conn2) stopReads() {
 	_ = c.nc.SetReadDeadline(past)
 }
 
-// yield is drain: a visitor knows from GOAWAY which requests were not processed.
-func (c *conn2) yield() { c.drain() }
+// yield has the connection end when the visitor knows of it: on an idle one, too,
+// a request may be on its way.
+func (c *conn2) yield() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leave()
+}
 
 // drain ends the connection when the requests under way are served, and those
 // that the visitor sends before they learn of it.
 func (c *conn2) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case !c.busy() && !c.heading:
+	if !c.busy() && !c.heading {
 		c.finish()
-	case !c.leaving:
-		c.leaving = true
-		c.leaveSpan.begin()
-		c.goAway(maxWindow, codeNone, "")
+	} else {
+		c.leave()
 	}
 }
 

@@ -91,7 +91,8 @@ func (c *Config) headTimeout() time.Duration { return cmp.Or(c.HeadTimeout, 10*t
 func (c *Config) idleTimeout() time.Duration { return cmp.Or(c.IdleTimeout, 60*time.Second) }
 
 const (
-	// lastRequest is how long a connection may be idle once Yield was called.
+	// lastRequest is how long a connection may be idle once Yield was called,
+	// and how long a visitor of HTTP/2 may take to learn of that.
 	lastRequest = 2 * time.Second
 
 	// refusedTime is how long a visitor for whom there is no room may take for
@@ -273,7 +274,9 @@ func (e *Edge) all(into []connection) []connection {
 // told to come to its end, and no request is turned away. A visitor of HTTP/1.1
 // learns of it from the answer to the next request, and may be about to send it:
 // if the connection were closed then, nobody could tell whether that was
-// processed. So it is not before it was idle for lastRequest.
+// processed. So it is not before it was idle for lastRequest. One of HTTP/2 is told
+// at once, and what they send meanwhile is served for as long: not all who are told
+// that a request was not processed can send it again.
 func (e *Edge) Yield() {
 	e.draining.Store(true)
 	for _, c := range e.all(nil) {

@@ -81,6 +81,7 @@ type conn2 struct {
 	most    int64 // guarded by mu; what that may become
 	spare   int64 // guarded by mu; what of that was taken of Config.Uploads
 
+	begun     bool       // guarded by mu; SETTINGS were sent, or are about to be
 	heading   bool       // guarded by mu; the beginning, or a header block, is under way
 	headSpan  spell      // guarded by mu; how long
 	idleSpan  spell      // guarded by mu; how long there have been no requests
@@ -138,7 +139,7 @@ func (c *conn2) begin() error {
 		settingNoPriorities, 1)
 	c.grant()
 	c.kick()
-	c.leaving = c.edge.draining.Load() || c.peer.refusal != nil
+	c.begun, c.leaving = true, c.hurried()
 	c.mu.Unlock()
 	for c.w-c.r < len(preface2) {
 		if err := c.fill(); err != nil {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -43,24 +44,62 @@ func TestYield(t *testing.T) {
 	}
 }
 
-// HTTP/2 has a frame for it.
+// HTTP/2 has a frame for it. What comes before a visitor can know of that is served,
+// also where nothing was under way, and where the connection had just been taken.
 func TestYield2(t *testing.T) {
 	t.Parallel()
 	entered, finish := make(chan bool), make(chan bool)
 	s := newStub(t, func(x *tunnel.Exchange) {
-		entered <- true
-		<-finish
+		if string(x.Request().Target) == "/long" {
+			entered <- true
+			<-finish
+		}
 		respond(x, 200, "whole")
 	}, nil)
-	busy := s.visit2()
-	first := busy.open(true, "GET", "/")
+	busy, idle := s.visit2(), s.visit2()
+	first := busy.open(true, "GET", "/long")
 	await(t, entered, "a request")
+	idle.receive(idle.open(true, "POST", "/"))
 	s.Yield()
+	late := s.visit2()
+	visitors := map[string]*visitor2{"idle": idle, "late": late}
+	streams := map[string]uint32{"idle": idle.open(true, "POST", "/"), "late": late.open(true, "POST", "/")}
+	for name, v := range visitors {
+		if a := v.receive(streams[name]); a.status != "200" || a.end != "END_STREAM" {
+			t.Errorf("%s: what was on its way: %+v", name, a)
+		}
+	}
+	for name, v := range visitors {
+		all, err := v.goAways() // the first may have come before the answer
+		if len(all) == 0 || all[len(all)-1].LastStreamID != streams[name] || err != io.EOF {
+			t.Errorf("%s: GOAWAYs %v in the end, then %v", name, all, err)
+		}
+	}
 	busy.awaitGoAway(maxWindow)
 	close(finish)
 	if a := busy.receive(first); a.status != "200" || a.end != "END_STREAM" {
 		t.Errorf("what was under way: %+v", a)
 	}
-	late := s.visit2()
-	late.wantLast(0, http2.ErrCodeNo)
+}
+
+// No GOAWAY goes before SETTINGS (RFC 9113 3.4), whenever it is that a relay yields.
+func TestYieldBeforeTheBeginning2(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	ours, theirs := net.Pipe()
+	c := newConn2(s.Edge, theirs, theirs, nil)
+	if !s.add(c) {
+		t.Fatal("not taken")
+	}
+	s.Yield()
+	s.wg.Go(func() {
+		defer s.remove(c)
+		c.serve()
+	})
+	v := visitorOn(t, ours)
+	go io.WriteString(ours, preface2+string(appendSettings(nil))) // ended by the pipe's end
+	f, err := http2.NewFramer(nil, v.r).ReadFrame()
+	if _, ok := f.(*http2.SettingsFrame); !ok {
+		t.Errorf("the first frame is %v, %v", f, err)
+	}
 }
