@@ -57,6 +57,11 @@ type Config struct {
 	Store   *store.Lender
 	Sockets *Sockets
 
+	// Socket is the path of Admin's: once another process has taken this one's
+	// place, it is asked there whose tokens still let them in. If empty, agents
+	// that are still here stay until they have moved.
+	Socket string
+
 	// Before is the process whose place this one takes, with its Sockets.
 	// If nil, there is none.
 	Before *Predecessor

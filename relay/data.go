@@ -29,6 +29,7 @@ var ErrHasState = errors.New("it has a relay's state already")
 type Data struct {
 	Accounts *account.Accounts
 	Admin    net.Listener  // closed by Close, if not before
+	Socket   string        // the path of Admin
 	Store    *store.Lender // of Accounts
 }
 
@@ -52,8 +53,9 @@ func (s *Sockets) OpenData(dir string) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ln := s.operators(); ln != nil {
-		return &Data{Accounts: account.New(db), Admin: ln, Store: db}, nil
+	data := &Data{Accounts: account.New(db), Socket: socket, Store: db}
+	if data.Admin = s.operators(); data.Admin != nil {
+		return data, nil
 	}
 	// Who has the store has the folder: a socket that is there is a dead
 	// relay's.
@@ -63,13 +65,12 @@ func (s *Sockets) OpenData(dir string) (*Data, error) {
 			return nil, err
 		}
 	}
-	ln, err := listenPrivately(socket)
-	if err != nil {
+	if data.Admin, err = listenPrivately(socket); err != nil {
 		db.Close()
 		return nil, err
 	}
-	s.keepOperators(ln)
-	return &Data{Accounts: account.New(db), Admin: ln, Store: db}, nil
+	s.keepOperators(data.Admin)
+	return data, nil
 }
 
 // RestoreData puts a backup into the data folder dir, which it makes if there

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/admin"
 	"share/relay/store"
 	"share/tunnel"
 )
@@ -103,8 +104,17 @@ func (r *Relay) sweep(ctx context.Context) {
 		}
 	}
 	r.mu.Unlock()
+	look := r.cfg.Accounts.Lives
+	if r.replaced.Load() && len(byToken) > 0 {
+		living, err := r.living(ctx)
+		if err != nil {
+			r.log.Debug("tokens cannot be looked up where the store is", "error", err.Error())
+			return
+		}
+		look = func(_ context.Context, id string) (bool, error) { return living[id], nil }
+	}
 	for id, sessions := range byToken {
-		lives, err := r.cfg.Accounts.Lives(ctx, id)
+		lives, err := look(ctx, id)
 		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 			return // it is over, or another process's
 		}
@@ -119,4 +129,29 @@ func (r *Relay) sweep(ctx context.Context) {
 			r.wg.Go(func() { s.Fail(errRevoked) })
 		}
 	}
+}
+
+// living asks the process that has taken this one's place, which has the store,
+// for the IDs of what lets agents in.
+func (r *Relay) living(ctx context.Context) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, sweepEvery)
+	defer cancel()
+	successor := admin.NewClient(r.cfg.Socket)
+	tokens, err := successor.Tokens(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trusts, err := successor.Trusts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	living := make(map[string]bool, len(tokens)+len(trusts))
+	now := time.Now()
+	for _, t := range tokens {
+		living[t.ID] = !t.Expired(now)
+	}
+	for _, t := range trusts {
+		living[t.ID] = true
+	}
+	return living, nil
 }

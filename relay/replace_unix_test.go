@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"share/relay/account"
 	"share/relay/admin"
 	"share/relay/handover"
 	"share/tunnel"
@@ -61,7 +62,7 @@ func generate(t *testing.T, dir string, replace bool) *generation {
 	if err := cfg.Tokens.Add("test", "token"); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Accounts, cfg.Admin, cfg.Store = g.data.Accounts, g.data.Admin, g.data.Store
+	cfg.Accounts, cfg.Admin, cfg.Socket, cfg.Store = g.data.Accounts, g.data.Admin, g.data.Socket, g.data.Store
 	g.addr = doors[0].Addr().String()
 	g.serving = serveAt(t, cfg, doors...)
 	return g
@@ -321,6 +322,48 @@ func TestReplaceFails(t *testing.T) {
 				t.Errorf("no name is given any more: %+v", m)
 			}
 		})
+	}
+}
+
+// An agent whose token is revoked is gone soon, also where it was let in by a process
+// that another has replaced since, and where an exchange lasts.
+func TestRevokedInReplaced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	first := generate(t, dir, false)
+	secret, id := token(t, first.data.Accounts, account.Token{Account: "ci"})
+	other, _ := token(t, first.data.Accounts, account.Token{Account: "other"})
+	b := busy{make(chan bool), make(chan bool)}
+	var agents []*agent
+	for name, secret := range map[string]string{"x": secret, "y": other} {
+		ag, err := connect(t, first.dial(doorHTTP), tunnel.Hello{Token: secret}, b.handle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := ag.bind(tunnel.Bind{ID: 1, Name: name, Holder: name}).(*tunnel.Bound); !ok {
+			t.Fatalf("%s is not bound", name)
+		}
+		agents = append(agents, ag)
+		v := first.dial(doorHTTP)
+		io.WriteString(v, "GET /begun HTTP/1.1\r\nHost: "+name+".localhost\r\n\r\n")
+		await(t, b.entered, "a request")
+	}
+	gone, stays := agents[0], agents[1]
+	if gone.Welcome.Account != "ci" {
+		gone, stays = stays, gone
+	}
+	second := generate(t, dir, true)
+	if _, err := second.data.Accounts.Revoke(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone.Done():
+	case <-time.After(5 * time.Second):
+		t.Error("the session lives 5 s later")
+	}
+	alive, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := stays.Ping(alive); err != nil {
+		t.Errorf("the other session: %v", err)
 	}
 }
 

@@ -76,8 +76,8 @@ type ownerRecord struct {
 	Tokens []string `json:"tokens"` // IDs
 }
 
-// expired reports whether the token's time is over.
-func (t *Token) expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
+// Expired reports whether the token's time is over.
+func (t *Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
 // MayBind reports whether the token is good for a name.
 func (t *Token) MayBind(name string) bool {
@@ -100,7 +100,7 @@ func (t *Token) check(now time.Time) error {
 	switch {
 	case t.Role != RoleAgent && t.Role != RoleAdmin && t.Role != RoleMetrics:
 		return invalid("a token's role is admin or metrics, or none for agents")
-	case t.expired(now):
+	case t.Expired(now):
 		return invalid("the token would have expired already")
 	case t.MaxTunnels < 0:
 		return invalid("the number of tunnels is negative")
@@ -166,7 +166,7 @@ func (a *Accounts) live(ctx context.Context, owner ownerRecord) (ids []string, e
 		case err != nil:
 			return nil, nil, err
 		case revision == 0:
-		case t.expired(a.now()):
+		case t.Expired(a.now()):
 			expired = append(expired, store.Write{Key: tokenPrefix + id, Delete: true})
 		default:
 			ids = append(ids, id)
@@ -265,7 +265,7 @@ func (a *Accounts) find(ctx context.Context, secret string) (Token, error) {
 		return Token{}, err
 	case revision == 0, subtle.ConstantTimeCompare([]byte(t.Digest), []byte(hex.EncodeToString(d[:]))) != 1:
 		return Token{}, ErrToken
-	case t.expired(a.now()):
+	case t.Expired(a.now()):
 		return Token{}, ErrExpired
 	}
 	return t.Token, nil
@@ -277,7 +277,7 @@ func (a *Accounts) Lives(ctx context.Context, id string) (bool, error) {
 	var t tokenRecord
 	revision, err := a.get(ctx, tokenPrefix+id, &t)
 	if err != nil || revision != 0 {
-		return !t.expired(a.now()), err
+		return !t.Expired(a.now()), err
 	}
 	var trust Trust
 	revision, err = a.get(ctx, trustPrefix+id, &trust)

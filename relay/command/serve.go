@@ -186,7 +186,7 @@ func (r *serving) open(ctx context.Context) (data *relay.Data, doors []relay.Doo
 		}
 	}
 	if data != nil {
-		r.relay.Accounts, r.relay.Admin, r.relay.Store = data.Accounts, data.Admin, data.Store
+		r.relay.Accounts, r.relay.Admin, r.relay.Socket, r.relay.Store = data.Accounts, data.Admin, data.Socket, data.Store
 	}
 	return data, doors, nil
 }
