@@ -44,6 +44,7 @@ func (r *Relay) drain(ctx context.Context, replaced bool) {
 	if err := drainVisitors(ctx); err != nil {
 		r.log.Warn("exchanges are cut", "reason", "the grace is over")
 	}
+	r.strangers.drain() // if replaced, they had as long as visitors
 	var wg sync.WaitGroup
 	for _, s := range sessions {
 		wg.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -100,6 +101,23 @@ func TestDrain(t *testing.T) {
 	}
 	if m := a.receive(); m != nil {
 		t.Errorf("the agent gets %+v instead of the session's end", m)
+	}
+}
+
+// A relay that was replaced waits for those who have not said yet what they want, and
+// no longer than for others.
+func TestReplacedDrainsStrangers(t *testing.T) {
+	s := serve(t, Config{Grace: time.Millisecond}, nil, doorHTTP)
+	silent := s.dial(doorHTTP)
+	until(t, "the silent one", func() bool { return s.strange() == 1 })
+	s.replaced.Store(true)
+	s.stop()
+	silent.SetDeadline(time.Now().Add(firstTimeout / 2))
+	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes, %v; want the end", n, err)
+	}
+	if err := await(t, s.ended, "Serve"); err != nil {
+		t.Error(err)
 	}
 }
 
