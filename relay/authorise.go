@@ -39,16 +39,18 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	switch {
 	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired), errors.Is(err, account.ErrRole):
 		err = &tunnel.RejectError{Code: tunnel.RejectToken, Message: err.Error()}
-	case err != nil && r.isYielding():
-		err = errYielding()
 	case err != nil:
 		err = r.notLookedUp(err)
 	}
 	return token, err
 }
 
-// notLookedUp asks an agent to come back, for want of what the store has.
+// notLookedUp asks an agent to come back, for want of what the store has: at once,
+// if another process has it.
 func (r *Relay) notLookedUp(err error) error {
+	if r.isYielding() {
+		return errYielding()
+	}
 	r.log.Error("a token cannot be looked up", "error", err.Error())
 	return &tunnel.RejectError{Code: tunnel.RejectDraining, Message: "tokens cannot be looked up now", RetryAfter: lookupPause}
 }

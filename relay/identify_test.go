@@ -1,22 +1,31 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"share/relay/account"
 	"share/relay/identity/identitytest"
+	"share/relay/store"
 	"share/tunnel"
 )
 
 // trusting returns a relay that trusts a repository of the issuer.
 func trusting(t *testing.T) (*serving, *identitytest.Issuer, *account.Accounts, account.Trust) {
 	t.Helper()
+	a, _ := accounts(t)
+	return trustingWith(t, a)
+}
+
+// trustingWith is trusting with the accounts a.
+func trustingWith(t *testing.T, a *account.Accounts) (*serving, *identitytest.Issuer, *account.Accounts, account.Trust) {
+	t.Helper()
 	i := identitytest.New(nil)
 	t.Cleanup(i.Close)
-	a, _ := accounts(t)
 	trust, err := a.AddTrust(t.Context(), account.Trust{Kind: account.KindGitHub, Issuer: i.URL, Subject: "repo:acme/web", Account: "ci", Names: []string{"web-pr-*"}, MaxTunnels: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +112,46 @@ func TestIssuerDown(t *testing.T) {
 	if !s.log.has("connection refused") {
 		t.Errorf("the log does not say why: %s", s.log)
 	}
+}
+
+// While another process takes the relay's place, which has the store by now, agents
+// are sent there at once, whatever they are let in with.
+func TestIdentityWhileYielding(t *testing.T) {
+	a, kv := accounts(t)
+	gone := &leaving{Store: kv}
+	s, i, _, _ := trustingWith(t, account.New(gone))
+	secret, _ := token(t, a, account.Token{Account: "ci"})
+	s.setYielding(true)
+	gone.left.Store(true)
+	for name, shown := range map[string]string{"a token": secret, "an identity": i.Token(job("7", nil))} {
+		_, err := connect(t, s.dial(doorHTTP), tunnel.Hello{Token: shown}, say(""))
+		if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectDraining || refused.RetryAfter != 0 {
+			t.Errorf("%s: %+v, want to be sent on at once", name, err)
+		}
+	}
+	if s.log.has("cannot be looked up") {
+		t.Errorf("the log tells of a fault: %s", s.log)
+	}
+}
+
+// A leaving store is another process's once left is set.
+type leaving struct {
+	store.Store
+	left atomic.Bool
+}
+
+func (l *leaving) Get(ctx context.Context, key string) (store.Entry, error) {
+	if l.left.Load() {
+		return store.Entry{}, store.ErrClosed
+	}
+	return l.Store.Get(ctx, key)
+}
+
+func (l *leaving) Range(ctx context.Context, prefix, after string, limit int) ([]store.Entry, error) {
+	if l.left.Load() {
+		return nil, store.ErrClosed
+	}
+	return l.Store.Range(ctx, prefix, after, limit)
 }
 
 // A relay that keeps no accounts knows no trusts.
