@@ -32,6 +32,8 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	if r.cfg.Accounts == nil {
 		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "bad token"}
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
 	if identity.Looks(hello.Token) {
 		return r.identify(ctx, hello.Token)
 	}
@@ -55,8 +57,14 @@ func (r *Relay) notLookedUp(err error) error {
 	return &tunnel.RejectError{Code: tunnel.RejectDraining, Message: "tokens cannot be looked up now", RetryAfter: lookupPause}
 }
 
-// lookupPause is how long agents stay away while the store does not answer.
-const lookupPause = 5 * time.Second
+const (
+	// lookupTime is how long an agent waits for the store, which may be lent to
+	// another process: it hears of it before it gives up, after 5 s.
+	lookupTime = 4 * time.Second
+
+	// lookupPause is how long agents stay away while the store does not answer.
+	lookupPause = 5 * time.Second
+)
 
 // fromLoopback reports whether conn came in over the loopback interface.
 func fromLoopback(conn net.Conn) bool {

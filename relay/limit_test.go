@@ -208,3 +208,34 @@ func TestStoreFails(t *testing.T) {
 	}
 	until(t, "the cause in the log", func() bool { return s.log.has("input/output error") })
 }
+
+// An agent that comes while the store is lent, and stays so, hears of it as long as
+// it listens, and is not left waiting here.
+func TestStoreIsLent(t *testing.T) {
+	lender, err := store.OpenLender(filepath.Join(t.TempDir(), "db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := lender.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	a := account.New(lender)
+	s := serve(t, Config{Accounts: a}, nil, doorHTTP)
+	secret, _ := token(t, a, account.Token{Account: "ci"})
+	if err := lender.Lend(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = connect(t, s.dial(doorHTTP), tunnel.Hello{Token: secret}, say(""))
+	if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectDraining || refused.RetryAfter != lookupPause {
+		t.Errorf("got %v, want a refusal for now", err)
+	}
+	until(t, "nobody is waiting", func() bool { return s.budget.open.Load() == 0 })
+	if err := lender.Recall(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connect(t, s.dial(doorHTTP), tunnel.Hello{Token: secret}, say("")); err != nil {
+		t.Errorf("once it is back: %v", err)
+	}
+}
