@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,6 +61,7 @@ type Relay struct {
 	ready  chan struct{} // closed when public is set
 	wg     sync.WaitGroup
 
+	first     bool         // the system, or a container, ends with this process
 	replacing atomic.Bool  // another process asks to take this one's place, or has it
 	replaced  atomic.Bool  // it has it
 	visiting  atomic.Int64 // connections of visitors that edge serves, or is about to
@@ -94,6 +96,7 @@ func New(cfg Config) (*Relay, error) {
 		domains:  domains,
 		id:       rand.Text(),
 		log:      cfg.logger(),
+		first:    os.Getpid() == 1,
 		names:    names,
 		cut:      make(chan struct{}),
 		ready:    make(chan struct{}),

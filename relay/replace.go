@@ -29,6 +29,7 @@ var (
 
 	errReplacing = errors.New("another process is about to take the relay's place already")
 	errNoData    = errors.New("the relay has no data folder to hand over")
+	errFirst     = errors.New("the relay is the first process of its container, and all others end with it: replace the container")
 )
 
 // replaceBy returns what takes the wish of another process to take the relay's
@@ -36,8 +37,11 @@ var (
 // does not. Serve ends by stop then.
 func (r *Relay) replaceBy(ctx context.Context, stop context.CancelCauseFunc) func(accept func() (*handover.Conn, error)) error {
 	return func(accept func() (*handover.Conn, error)) error {
-		if r.cfg.Store == nil {
+		switch {
+		case r.cfg.Store == nil:
 			return errNoData
+		case r.first:
+			return &account.ConflictError{Reason: errFirst.Error()}
 		}
 		if !r.replacing.CompareAndSwap(false, true) {
 			return &account.ConflictError{Reason: errReplacing.Error()}

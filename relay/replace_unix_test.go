@@ -17,6 +17,7 @@ import (
 	"share/relay/account"
 	"share/relay/admin"
 	"share/relay/handover"
+	"share/relay/store"
 	"share/tunnel"
 )
 
@@ -393,14 +394,16 @@ func TestReplaceStopped(t *testing.T) {
 	}
 }
 
-// A relay without a data folder is not replaced.
+// A relay without a data folder is not replaced, nor one with whose end that of its
+// successor would come.
 func TestReplaceNothing(t *testing.T) {
-	r, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = r.replaceBy(context.Background(), nil)(func() (*handover.Conn, error) { panic("it is accepted") })
-	if !errors.Is(err, errNoData) {
-		t.Errorf("got %v", err)
+	for want, r := range map[error]*Relay{
+		errNoData: {},
+		errFirst:  {cfg: Config{Store: new(store.Lender)}, first: true},
+	} {
+		err := r.replaceBy(context.Background(), nil)(func() (*handover.Conn, error) { return nil, errors.New("accepted") })
+		if err == nil || err.Error() != want.Error() {
+			t.Errorf("got %v, want %v", err, want)
+		}
 	}
 }
