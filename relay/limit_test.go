@@ -224,7 +224,7 @@ func TestStoreIsLent(t *testing.T) {
 	a := account.New(lender)
 	s := serve(t, Config{Accounts: a}, nil, doorHTTP)
 	secret, _ := token(t, a, account.Token{Account: "ci"})
-	if err := lender.Lend(); err != nil {
+	if err := lender.Lend(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = connect(t, s.dial(doorHTTP), tunnel.Hello{Token: secret}, say(""))

@@ -17,6 +17,10 @@ const (
 	// of the one before.
 	agentPatience = 5 * time.Second
 
+	// lendTime is how long a backup may take to end before the store is handed
+	// over: with agentPatience, less than the other process waits.
+	lendTime = 10 * time.Second
+
 	// recallPause is between two tries to take a store back that another
 	// process still has, recallTime how long those last once Serve is to end.
 	recallPause = time.Second
@@ -116,7 +120,7 @@ func (r *Relay) handOver(ctx context.Context, conn *handover.Conn) (pid int, err
 		return pid, err
 	}
 	r.save(ctx)
-	if err := r.cfg.Store.Lend(); err != nil {
+	if err := r.lend(ctx); err != nil {
 		return pid, err
 	}
 	if err := conn.Send(ctx, handover.Message{Step: handover.Lent}); err != nil {
@@ -140,6 +144,13 @@ func (r *Relay) handOver(ctx context.Context, conn *handover.Conn) (pid int, err
 		r.names.Thaw()
 	}
 	return pid, err
+}
+
+// lend closes the store, unless somebody reads all of it for longer than lendTime.
+func (r *Relay) lend(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lendTime)
+	defer cancel()
+	return r.cfg.Store.Lend(ctx)
 }
 
 // setYielding says whether agents are sent to the process that takes the relay's

@@ -17,6 +17,8 @@ type Lender struct {
 	bolt    *Bolt         // guarded by mu; nil while it is lent
 	changed chan struct{} // guarded by mu; closed when bolt is back, or closed set
 	closed  bool          // guarded by mu
+	reading int           // guarded by mu; snapshots under way
+	read    chan struct{} // guarded by mu; closed when there is none any more, nil before the first
 }
 
 // OpenLender opens the store in the file path as OpenBolt does.
@@ -29,10 +31,21 @@ func OpenLender(path string) (*Lender, error) {
 }
 
 // Lend closes the file, so that another process can open it. Calls at work end
-// first; they must not be its caller's. After an error as well, the store is lent
-// until Recall.
-func (l *Lender) Lend() error {
+// first; they must not be its caller's. A snapshot may take as long as who reads it:
+// if one is under way still when ctx ends, nothing is lent. After another error the
+// store is, until Recall.
+func (l *Lender) Lend(ctx context.Context) error {
 	l.mu.Lock()
+	for l.reading > 0 {
+		read := l.read
+		l.mu.Unlock()
+		select {
+		case <-read:
+		case <-ctx.Done():
+			return errReading
+		}
+		l.mu.Lock()
+	}
 	b := l.bolt
 	l.bolt = nil
 	closed := l.closed
@@ -42,6 +55,9 @@ func (l *Lender) Lend() error {
 	}
 	return b.Close()
 }
+
+// errReading is why a store is not lent.
+var errReading = errors.New("store: a backup is being read")
 
 // Recall opens the file again. It may be called once more after an error, which
 // is ErrLocked while the other process has it open.
@@ -173,29 +189,37 @@ func (l *Lender) Watch(ctx context.Context, prefix string, after int64, fn func(
 	return ErrCompacted
 }
 
-// Snapshot is Store's. One that is under way when the store is lent returns
-// errLent: what fn was told cannot be taken back.
+// Snapshot is Store's.
 func (l *Lender) Snapshot(ctx context.Context, fn func(Entry) error) (int64, error) {
 	for {
 		b, err := l.present(ctx)
 		if err != nil {
 			return 0, err
 		}
-		var own error // of fn, which may be any
 		begun := false
-		revision, err := b.Snapshot(ctx, func(e Entry) error {
+		revision, err := l.snapshot(ctx, b, func(e Entry) error {
 			begun = true
-			own = fn(e)
-			return own
+			return fn(e)
 		})
-		switch {
-		case own != nil || !errors.Is(err, ErrClosed):
+		if begun || !errors.Is(err, ErrClosed) {
 			return revision, err
-		case begun:
-			return 0, errLent
 		}
 	}
 }
 
-// errLent is why a snapshot was not finished.
-var errLent = errors.New("store: it was given to another process meanwhile")
+// snapshot is b's Snapshot, which Lend waits for.
+func (l *Lender) snapshot(ctx context.Context, b *Bolt, fn func(Entry) error) (int64, error) {
+	l.mu.Lock()
+	if l.reading++; l.reading == 1 {
+		l.read = make(chan struct{})
+	}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.reading--; l.reading == 0 {
+			close(l.read)
+		}
+	}()
+	return b.Snapshot(ctx, fn)
+}
