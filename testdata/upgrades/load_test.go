@@ -25,7 +25,11 @@ type load struct {
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 
-	asked, failed, slowest atomic.Int64
+	asked, failed atomic.Int64
+
+	mu      sync.Mutex
+	slowest time.Duration // guarded by mu
+	slow    string        // guarded by mu; which request that was
 }
 
 // A visitor is a way to ask.
@@ -92,11 +96,18 @@ func (l *load) ask(n int, v *visitor) {
 	err := v.ask(n)
 	took := time.Since(began)
 	l.asked.Add(1)
-	for slowest := l.slowest.Load(); int64(took) > slowest && !l.slowest.CompareAndSwap(slowest, int64(took)); {
-		slowest = l.slowest.Load()
-	}
+	l.note(took, fmt.Sprintf("%s %s, request %d at %s", v.name, v.method, n, began.Format("15:04:05.000")))
 	if err != nil && l.failed.Add(1) <= 20 {
 		l.t.Errorf("%s %s, request %d at %s: %v", v.name, v.method, n, began.Format("15:04:05.000"), err)
+	}
+}
+
+// note keeps which request was the slowest.
+func (l *load) note(took time.Duration, request string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if took > l.slowest {
+		l.slowest, l.slow = took, request
 	}
 }
 

@@ -85,8 +85,8 @@ func TestUpgrades(t *testing.T) {
 			if l.asked.Load() < rate {
 				t.Errorf("only %d requests were made", l.asked.Load())
 			}
-			t.Logf("%d upgrades, %d restarts, %d requests, %d failed; the slowest took %v",
-				tt.upgrades, tt.agents, l.asked.Load(), l.failed.Load(), time.Duration(l.slowest.Load()))
+			t.Logf("%d upgrades, %d restarts, %d requests, %d failed; the slowest took %v: %s",
+				tt.upgrades, tt.agents, l.asked.Load(), l.failed.Load(), l.slowest, l.slow)
 		})
 	}
 }
