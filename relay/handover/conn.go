@@ -2,6 +2,7 @@ package handover
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,9 +16,10 @@ import (
 
 // A Conn is one process's end. Its methods are for one goroutine.
 type Conn struct {
-	unix  *net.UnixConn
-	bytes []byte     // what has come and was not yet taken
-	files []*os.File // likewise
+	unix     *net.UnixConn
+	bytes    []byte        // what has come and was not yet taken
+	files    []*os.File    // likewise
+	patience time.Duration // if zero, Patience
 }
 
 // Close ends the conversation, and closes what was passed and not taken.
@@ -37,8 +39,10 @@ func (c *Conn) Files() []*os.File {
 }
 
 // Send sends a message, and with it the descriptors of sockets, which stay open
-// here.
+// here. It waits for Patience until the other process takes it.
 func (c *Conn) Send(ctx context.Context, m Message, sockets ...syscall.Conn) error {
+	ctx, cancel := c.wait(ctx, "take", m.Step)
+	defer cancel()
 	line, err := json.Marshal(m)
 	if err == nil {
 		defer c.until(ctx)()
@@ -53,7 +57,7 @@ func (c *Conn) Send(ctx context.Context, m Message, sockets ...syscall.Conn) err
 // Receive returns the next message, which is to be of one of two steps. It waits
 // for Patience. A *FailedError is the other process's own word.
 func (c *Conn) Receive(ctx context.Context, step Step, or ...Step) (*Message, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, Patience, fmt.Errorf("the other process did not say %q within %v", step, Patience))
+	ctx, cancel := c.wait(ctx, "say", step)
 	defer cancel()
 	line, err := c.line(ctx)
 	if err != nil {
@@ -69,6 +73,12 @@ func (c *Conn) Receive(ctx context.Context, step Step, or ...Step) (*Message, er
 		}
 	}
 	return m, m.want(step)
+}
+
+// wait bounds how long the other process may take to do something about a step.
+func (c *Conn) wait(ctx context.Context, do string, step Step) (context.Context, context.CancelFunc) {
+	patience := cmp.Or(c.patience, Patience)
+	return context.WithTimeoutCause(ctx, patience, fmt.Errorf("the other process did not %s %q within %v", do, step, patience))
 }
 
 // Fail tells the other process why this one does not go on. It is for when that

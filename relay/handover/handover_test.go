@@ -97,6 +97,22 @@ func TestPass(t *testing.T) {
 	nc.Close()
 }
 
+// A process that takes nothing any more is not waited for, whatever it is told.
+func TestSendToTheDeaf(t *testing.T) {
+	one, _ := pair(t)
+	one.patience = 10 * time.Millisecond
+	ended := time.AfterFunc(10*time.Second, func() { one.unix.Close() })
+	defer ended.Stop()
+	held := Message{Step: Held, Names: []route.Held{{Name: strings.Repeat("x", 64<<10)}}}
+	var err error
+	for err == nil {
+		err = one.Send(t.Context(), held)
+	}
+	if !strings.Contains(err.Error(), `did not take "held"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestReceive(t *testing.T) {
 	tests := []struct {
 		said, want string // in the error
