@@ -19,7 +19,8 @@ func (r *Relay) certify(ctx context.Context, stop context.CancelCauseFunc) {
 		})
 	}
 	if r.cfg.ACME != nil {
-		r.wg.Go(func() { r.cfg.ACME.Run(ctx, r.certifies) })
+		r.cfg.ACME.Want(r.certifies)
+		r.wg.Go(func() { r.cfg.ACME.Run(ctx) })
 	}
 	if r.domains != nil {
 		r.wg.Go(func() { r.domains.Run(ctx) })
@@ -27,12 +28,12 @@ func (r *Relay) certify(ctx context.Context, stop context.CancelCauseFunc) {
 }
 
 // certifies reports whether a host may have a certificate of its own now: if an
-// agent holds its name, or if it is a domain whose owner agrees. What a stranger
-// asks for is neither.
+// agent holds its name, or is about to hold it again, or if it is a domain whose
+// owner agrees. What a stranger asks for is none of these.
 func (r *Relay) certifies(host string) bool {
 	if name, ok := strings.CutSuffix(host, "."+r.domain); ok {
 		t := r.names.Lookup([]byte(name))
-		return t != nil && t.Held()
+		return t != nil && (t.Held() || t.Expected())
 	}
 	return r.domains != nil && r.domains.Lookup([]byte(host)) != nil
 }

@@ -9,10 +9,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"share/relay/acme"
+	"share/relay/route"
 	"share/testdata/pebble"
+	"share/tunnel"
 )
 
 // A certified is a relay with a CA.
@@ -130,6 +133,36 @@ func TestCertificateOnDemand(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A name has a certificate while its agent moves over from the process before: its
+// visitors, who are to wait, would come to nothing.
+func TestCertificateOfExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := New(Config{Domain: "share.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		agent := new(tunnel.Session)
+		web, err := r.names.Bind(t.Context(), route.Claim{Name: "web", Holder: "one", Session: agent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := func(when string, want bool) {
+			t.Helper()
+			if got := r.certifies("web.share.test"); got != want {
+				t.Errorf("%s: %v, want %v", when, got, want)
+			}
+		}
+		want("held", true)
+		r.names.Unbind(web, agent)
+		want("left", false)
+		r.names.Expect([]route.Held{{Name: "web", Holder: "one"}}, agentPatience)
+		want("expected", true)
+		time.Sleep(agentPatience)
+		synctest.Wait()
+		want("not expected any more", false)
+	})
 }
 
 // 10,000 handshakes for hosts that nobody holds are refused so that visitors

@@ -180,6 +180,7 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	defer cutSessions()
 	r.edge = edge.New(r.edgeConfig(sessions))
 	r.warn()
+	r.certify(ctx, stop) // who waits at a door is shown a certificate
 	var accepting sync.WaitGroup
 	for _, d := range doors {
 		r.log.Info("listening", "door", d.Kind, "addr", d.Addr().String())
@@ -189,7 +190,6 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 			}
 		})
 	}
-	r.certify(ctx, stop)
 	r.wg.Go(func() { trim(sessions) })
 	if r.cfg.Memory > 0 {
 		r.wg.Go(func() { r.watchMemory(sessions) })

@@ -82,7 +82,7 @@ type Certificates struct {
 	pause   func(failures int) time.Duration
 
 	mu     sync.Mutex
-	wanted func(host string) bool // guarded by mu; nil until Run
+	wanted func(host string) bool // guarded by mu; nil until Want
 	hosts  map[string]*host       // guarded by mu
 }
 
@@ -115,7 +115,8 @@ func New(cfg Config) (*Certificates, error) {
 }
 
 // Open makes dir the folder of certificates, their keys and the account at the
-// CA. It is made if there is none, and goes before Run.
+// CA. It is made if there is none, and goes before Run. What it has for the domain
+// is shown from then on.
 func (c *Certificates) Open(dir string) error {
 	store, err := openFolder(dir)
 	if err != nil {
@@ -129,7 +130,28 @@ func (c *Certificates) Open(dir string) error {
 		OCSP:               certmagic.OCSPConfig{DisableStapling: true}, // CAs tell by renewal information (RFC 9773)
 		Logger:             zap.NewNop(),                                // its errors come back, and are told then
 	}
+	k := c.newKeeper()
+	defer k.cache.Stop()
+	for _, name := range c.fixed {
+		c.know(name)
+		k.stored(context.Background(), name)
+	}
 	return nil
+}
+
+// know makes a host known, whose certificate is looked after from then on.
+func (c *Certificates) know(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts[name] = new(host)
+}
+
+// Want says which hosts beside the domain may have a certificate: wanted is asked
+// for each when it is time. It must not block. Before that there are none.
+func (c *Certificates) Want(wanted func(host string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted = wanted
 }
 
 // check returns why no CA can give what is configured.
@@ -153,15 +175,8 @@ func (c *Config) check() error {
 }
 
 // Run obtains and renews certificates until ctx ends, and returns after all it
-// started has ended. wanted reports whether a host beside the domain may have
-// one now; it must not block.
-func (c *Certificates) Run(ctx context.Context, wanted func(host string) bool) {
-	c.mu.Lock()
-	c.wanted = wanted
-	for _, name := range c.fixed {
-		c.hosts[name] = new(host)
-	}
-	c.mu.Unlock()
+// started has ended.
+func (c *Certificates) Run(ctx context.Context) {
 	k := c.newKeeper()
 	defer k.cache.Stop()
 	var wg sync.WaitGroup

@@ -48,6 +48,31 @@ func TestStoredCertificates(t *testing.T) {
 	}
 }
 
+// What is stored for the domain is shown as soon as the folder is open: where a relay
+// takes another's place, visitors wait at its doors.
+func TestStoredCertificatesAtOnce(t *testing.T) {
+	records, addr := startDNS(t)
+	ca := startCA(t, pebble.Config{Resolver: addr})
+	dir := t.TempDir()
+	k := keep(t, ca, dir, records, nil)
+	k.await("web.share.test", nil)
+	k.await("share.test", nil)
+	k.stop()
+
+	c, err := New(k.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"share.test", "web.share.test"} {
+		if pair, err := c.Certificate(hello(host)); pair == nil || err != nil {
+			t.Errorf("%s: %v, %v", host, pair, err)
+		}
+	}
+}
+
 // looked reports whether a host has been looked at.
 func (k *kept) looked(name string) bool {
 	k.mu.Lock()

@@ -56,9 +56,6 @@ func (c *Certificates) newKeeper() *keeper {
 
 // tend looks at the certificates there are, until ctx ends.
 func (k *keeper) tend(ctx context.Context) {
-	for _, name := range k.fixed {
-		k.stored(ctx, name) // at once, before a CA is asked anything
-	}
 	for {
 		names, next := k.due(time.Now())
 		slices.Sort(names)
@@ -90,7 +87,7 @@ func (k *keeper) stillWanted(name string) bool {
 	k.mu.Lock()
 	wanted := k.wanted
 	k.mu.Unlock()
-	return wanted(name)
+	return wanted != nil && wanted(name)
 }
 
 // work obtains certificates for single hosts until ctx ends.

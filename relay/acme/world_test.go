@@ -102,11 +102,12 @@ func keep(t *testing.T, ca *pebble.CA, dir string, records Records, wanted func(
 	if wanted == nil {
 		wanted = func(string) bool { return false }
 	}
+	k.Want(wanted)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		k.Run(ctx, wanted)
+		k.Run(ctx)
 	}()
 	k.stop = func() {
 		cancel()

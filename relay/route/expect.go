@@ -69,6 +69,9 @@ func (g *Registry) Expect(held []Held, patience time.Duration) {
 	})
 }
 
+// Expected reports whether the tunnel's agent is about to bind it, as Expect says.
+func (t *Tunnel) Expected() bool { return t.absence.Load() != nil }
+
 // Settled returns when no agent is expected any more that Expect has announced, or
 // ctx's error.
 func (g *Registry) Settled(ctx context.Context) error {
