@@ -20,8 +20,8 @@ type Predecessor struct {
 
 // Precede asks the relay that runs with the data folder dir to give way. Its
 // sockets are added to sockets. The error may be handover.ErrNoRelay,
-// handover.ErrTooOld or handover.ErrUnsupported; a *handover.FailedError is what
-// the relay says. The caller calls Leave in the end.
+// handover.ErrTooOld, handover.ErrEnding or handover.ErrUnsupported; a
+// *handover.FailedError is what the relay says. The caller calls Leave in the end.
 func Precede(ctx context.Context, dir string, sockets *Sockets) (*Predecessor, error) {
 	conn, err := handover.Ask(ctx, SocketPath(dir))
 	if err != nil {

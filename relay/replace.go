@@ -46,6 +46,8 @@ func (r *Relay) replaceBy(ctx context.Context, stop context.CancelCauseFunc) fun
 			return errNoData
 		case r.first:
 			return &account.ConflictError{Reason: errFirst.Error()}
+		case ctx.Err() != nil:
+			return handover.ErrEnding
 		}
 		if !r.replacing.CompareAndSwap(false, true) {
 			return &account.ConflictError{Reason: errReplacing.Error()}

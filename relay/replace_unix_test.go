@@ -394,6 +394,29 @@ func TestReplaceStopped(t *testing.T) {
 	}
 }
 
+// A relay that has been told to stop, and still lets requests end, says so to who
+// would take its place.
+func TestReplaceEnding(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	old := generate(t, dir, false)
+	b := busy{make(chan bool), make(chan bool)}
+	if _, m := old.bind(t, "x", "one", b.handle); m == nil {
+		t.Fatal("not bound")
+	}
+	v := old.visit("/begun")
+	await(t, b.entered, "a request")
+	old.stop()
+	until(t, "it drains", func() bool { return old.log.has("draining") })
+	if _, err := Precede(t.Context(), dir, new(Sockets)); !errors.Is(err, handover.ErrEnding) {
+		t.Errorf("got %v", err)
+	}
+	close(b.finish)
+	v.Close()
+	if err := await(t, old.ended, "its end"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A relay without a data folder is not replaced, nor one with whose end that of its
 // successor would come.
 func TestReplaceNothing(t *testing.T) {
@@ -401,7 +424,7 @@ func TestReplaceNothing(t *testing.T) {
 		errNoData: {},
 		errFirst:  {cfg: Config{Store: new(store.Lender)}, first: true},
 	} {
-		err := r.replaceBy(context.Background(), nil)(func() (*handover.Conn, error) { return nil, errors.New("accepted") })
+		err := r.replaceBy(t.Context(), nil)(func() (*handover.Conn, error) { return nil, errors.New("accepted") })
 		if err == nil || err.Error() != want.Error() {
 			t.Errorf("got %v, want %v", err, want)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"share/relay/account"
 	"share/relay/domain"
+	"share/relay/handover"
 	"share/relay/route"
 	"share/relay/store"
 )
@@ -189,8 +190,8 @@ func statusOf(err error) int {
 	if errors.Is(err, account.ErrUnknown) {
 		return http.StatusNotFound
 	}
-	if errors.Is(err, store.ErrClosed) {
-		return http.StatusServiceUnavailable // another process has it by now
+	if errors.Is(err, store.ErrClosed) || errors.Is(err, handover.ErrEnding) {
+		return http.StatusServiceUnavailable // another process has it by now, or nobody soon
 	}
 	return http.StatusInternalServerError
 }

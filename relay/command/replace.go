@@ -34,6 +34,8 @@ func (r *serving) precede(ctx context.Context) error {
 		return nil
 	case errors.Is(err, handover.ErrTooOld), errors.Is(err, handover.ErrUnsupported):
 		return cmdline.Failed("stop it, and start this one without --replace", err)
+	case errors.Is(err, handover.ErrEnding):
+		return cmdline.Failed("start this one in a moment", err)
 	case errors.Is(err, fs.ErrPermission):
 		return cmdline.Failed("run this as the relay's user", err)
 	case err != nil:

@@ -24,7 +24,7 @@ const Path = "/v1/replacement"
 const protocol = "share-handover"
 
 // Ask connects to the relay whose operators' commands come in at a socket, and
-// changes to this protocol. The error may be ErrNoRelay, ErrTooOld or
+// changes to this protocol. The error may be ErrNoRelay, ErrTooOld, ErrEnding or
 // ErrUnsupported; a *FailedError is the relay's refusal.
 func Ask(ctx context.Context, socket string) (*Conn, error) {
 	if runtime.GOOS == "windows" {
@@ -76,6 +76,8 @@ func (c *Conn) ask(ctx context.Context) error {
 		return nil
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusMethodNotAllowed:
 		return ErrTooOld
+	case resp.StatusCode == http.StatusServiceUnavailable:
+		return ErrEnding
 	}
 	return &FailedError{c.detail(ctx, resp)}
 }

@@ -100,6 +100,10 @@ var (
 	// ErrTooOld means that the relay knows no handover.
 	ErrTooOld = errors.New("the relay that runs is of a version that cannot be replaced in place")
 
+	// ErrEnding means that the relay has been told to stop, or that another
+	// process has just taken its place.
+	ErrEnding = errors.New("the relay that runs is about to end")
+
 	// ErrUnsupported means that this system cannot pass a listener on.
 	ErrUnsupported = errors.New("on this system a relay cannot be replaced in place")
 

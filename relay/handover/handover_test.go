@@ -188,6 +188,7 @@ func TestAsk(t *testing.T) {
 		}, ""},
 		{"is too old", http.NotFound, ErrTooOld.Error()},
 		{"has no such method", refuse(405, ""), ErrTooOld.Error()},
+		{"is ending", refuse(503, `{"detail":"it is"}`+"\n"), ErrEnding.Error()},
 		{"is busy", refuse(409, `{"detail":"another does"}`+"\n"), "another does"},
 		{"is broken", refuse(500, "oops\n"), "500 Internal Server Error"},
 		{"says nothing", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "has ended"},
