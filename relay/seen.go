@@ -15,7 +15,7 @@ import (
 // until ctx ends.
 func (r *Relay) administerRemote(ctx context.Context) {
 	err := admin.ServeRemote(ctx, r.cfg.Remote, &admin.Relay{
-		Accounts: r.cfg.Accounts, Names: r.names,
+		Accounts: r.cfg.Accounts, Names: r.names, Domains: r.domains,
 		Meter: r.meter, State: r.state, Version: r.cfg.version(), Note: r.noteOperator,
 	})
 	if err != nil {

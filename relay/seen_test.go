@@ -140,6 +140,20 @@ func TestMetricsOfARelay(t *testing.T) {
 	w.wantMetrics(`share_handshakes_refused_total{cause="silent"} 1`)
 }
 
+// Operators from elsewhere find all that the relay's socket has.
+func TestOperatorsFromElsewhere(t *testing.T) {
+	w := watch(t, nil, doorHTTP)
+	secret, _, err := w.data.Accounts.Create(t.Context(), account.Token{Account: "ops", Role: account.RoleAdmin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/v1/tokens", "/v1/trusts", "/v1/names", "/v1/domains", "/v1/backup"} {
+		if status, body := w.ask(path, secret); status != 200 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
 // A relay that drains says so to whoever would send it more, for as long as that
 // takes.
 func TestReadyUntilDraining(t *testing.T) {
