@@ -194,11 +194,15 @@ func TestKeys(t *testing.T) {
 	want("a new key", verify(), nil, 2)
 	c.pass(keysLast)
 	want("old keys", verify(), nil, 3)
+	i.Replace()
+	want("a new key under an old id at once", verify(), &RefusedError{}, 3)
+	c.pass(fetchPause)
+	want("a new key under an old id", verify(), nil, 4)
 	i.Close()
-	want("issuer down, keys known", verify(), nil, 3)
+	want("issuer down, keys known", verify(), nil, 4)
 	c.pass(keysLast)
-	want("issuer down, keys old", verify(), &UnreachableError{}, 3)
-	want("at once again", verify(), &UnreachableError{}, 3)
+	want("issuer down, keys old", verify(), &UnreachableError{}, 4)
+	want("at once again", verify(), &UnreachableError{}, 4)
 	if err := verify(); err == nil || !strings.Contains(err.Error(), "the keys of the issuer "+i.URL+" cannot be fetched") {
 		t.Errorf("got %v", err)
 	}

@@ -97,42 +97,46 @@ func (i *issuer) verify(ctx context.Context, token string) ([]byte, error) {
 		return nil, errMalformed()
 	}
 	id := signed.Signatures[0].Header.KeyID
-	keys, err := i.find(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range keys {
-		if payload, err := signed.Verify(key.Key); err == nil {
-			return payload, nil
+	var fetched time.Time
+	for range 2 { // a new key may have the id of an old one, or neither has one
+		var keys []jose.JSONWebKey
+		if keys, fetched, err = i.find(ctx, id, fetched); err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			if payload, err := signed.Verify(key.Key); err == nil {
+				return payload, nil
+			}
 		}
 	}
 	return nil, refused("the identity token is not signed with a key that %s has", i.url)
 }
 
-// find returns the keys that may have signed a token: those with the key id that
-// it names. They are fetched if there is none, but not too often.
-func (i *issuer) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
-	if keys, err := i.known(id); len(keys) > 0 || err != nil {
-		return keys, err
+// find returns the keys that may have signed a token, and when they were fetched:
+// those with the key id that it names, of a fetch later than after. They are
+// fetched if there is none, but not too often.
+func (i *issuer) find(ctx context.Context, id string, after time.Time) (keys []jose.JSONWebKey, fetched time.Time, err error) {
+	if keys, fetched, err = i.known(id, after); len(keys) > 0 || err != nil {
+		return keys, fetched, err
 	}
 	select {
 	case i.turn <- struct{}{}:
 		defer func() { <-i.turn }()
 	case <-ctx.Done():
-		return nil, &UnreachableError{i.url, ctx.Err()}
+		return nil, fetched, &UnreachableError{i.url, ctx.Err()}
 	}
 	// Who had the turn before may have fetched them, or failed to.
-	if keys, err := i.known(id); len(keys) > 0 || err != nil || !i.due() {
-		return keys, err
+	if keys, fetched, err = i.known(id, after); len(keys) > 0 || err != nil || !i.due() {
+		return keys, fetched, err
 	}
-	keys, err := i.fetch(ctx)
+	all, err := i.fetch(ctx)
 	i.mu.Lock()
 	i.tried, i.failed = i.now(), err
 	if err == nil {
-		i.keys, i.fetched = keys, i.tried
+		i.keys, i.fetched = all, i.tried
 	}
 	i.mu.Unlock()
-	return i.known(id)
+	return i.known(id, after)
 }
 
 // due reports whether keys may be fetched again.
@@ -142,23 +146,22 @@ func (i *issuer) due() bool {
 	return i.now().Sub(i.tried) >= fetchPause
 }
 
-// known returns the keys with an id that are known and not too old, or all if
-// the id is empty; an error if there are none and it is known that they cannot
-// be fetched now.
-func (i *issuer) known(id string) ([]jose.JSONWebKey, error) {
+// known returns the keys with an id that are known, not too old and of a fetch
+// later than after, or all of these if the id is empty; an error if there are none
+// and it is known that they cannot be fetched now.
+func (i *issuer) known(id string, after time.Time) (keys []jose.JSONWebKey, fetched time.Time, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var keys []jose.JSONWebKey
-	fresh := i.now().Sub(i.fetched) < keysLast
+	fresh := i.now().Sub(i.fetched) < keysLast && i.fetched.After(after)
 	for _, k := range i.keys {
 		if fresh && (id == "" || k.KeyID == id) {
 			keys = append(keys, k)
 		}
 	}
 	if len(keys) == 0 && i.failed != nil && i.now().Sub(i.tried) < fetchPause {
-		return nil, &UnreachableError{i.url, i.failed}
+		return nil, i.fetched, &UnreachableError{i.url, i.failed}
 	}
-	return keys, nil
+	return keys, i.fetched, nil
 }
 
 // fetch asks the issuer for its keys (OpenID Connect Discovery 1.0, 4).

@@ -105,6 +105,15 @@ func (i *Issuer) Rotate() {
 	i.keys = append(i.keys, jose.JSONWebKey{Key: key.Public(), KeyID: fmt.Sprint("key-", len(i.keys)), Algorithm: "ES256", Use: "sig"})
 }
 
+// Replace signs with a new key from now on, which has the id of the first. No other
+// is shown.
+func (i *Issuer) Replace() {
+	i.mu.Lock()
+	i.keys = nil
+	i.mu.Unlock()
+	i.Rotate()
+}
+
 // Token signs a token of these claims, without those that are nil. Those that
 // every token has are added unless they are there: iss, iat, and exp in five
 // minutes.
