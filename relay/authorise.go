@@ -78,8 +78,9 @@ func (r *Relay) reject(conn net.Conn, err error) {
 	r.refused(err)
 	e, ok := errors.AsType[*tunnel.RejectError](err)
 	level := slog.LevelWarn
-	isFault := !ok || e.RetryAfter == 0 // the agent's
-	if isFault && !r.strangers.failed(conn.RemoteAddr()) || ok && e.Code == tunnel.RejectOverload {
+	// What the relay could not do now counts as well: an issuer that is down, say,
+	// is asked for whoever comes.
+	if ok && e.Code == tunnel.RejectOverload || !r.strangers.failed(conn.RemoteAddr()) {
 		level = slog.LevelDebug // a flood of them must not become one of lines
 	}
 	r.log.Log(context.Background(), level, "agent rejected", "client", conn.RemoteAddr().String(), "error", err.Error())

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -111,6 +112,13 @@ func TestIssuerDown(t *testing.T) {
 	}
 	if !s.log.has("connection refused") {
 		t.Errorf("the log does not say why: %s", s.log)
+	}
+	// It counts as a handshake that has failed: else whoever comes could have the
+	// issuer asked for, and the log filled, for ever.
+	s.strangers.mu.Lock()
+	defer s.strangers.mu.Unlock()
+	if a := s.strangers.addresses[netip.MustParsePrefix("127.0.0.1/32")]; a == nil || a.failures == nil {
+		t.Error("it does not count")
 	}
 }
 
