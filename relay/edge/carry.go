@@ -122,6 +122,11 @@ func (e *Edge) fail(v visitor, r *request, out outcome) outcome {
 		f = &tunnel.Failure{Cause: tunnel.Protocol, By: tunnel.Agent, Detail: "the agent says " + f.Error()}
 		out.status, out.failure = f.Cause.Status(), f
 	}
+	if f.AfterHead {
+		before := *f // the agent has sent a head; the visitor has nothing of it
+		before.AfterHead = false
+		out.failure = &before
+	}
 	if out.status == 0 {
 		v.abort()
 		return out

@@ -184,6 +184,26 @@ cut target_incomplete 2
 	}
 }
 
+// A fresh is a visitor to whom nothing was sent yet.
+type fresh struct{ visitor }
+
+func (fresh) sent() bool                            { return false }
+func (fresh) answer(*tunnel.Response, []byte) error { return nil }
+
+// An answer that the agent had begun, and of which the visitor got nothing, is not
+// cut: they get another, which is whole.
+func TestNothingIsCut(t *testing.T) {
+	e := new(Edge)
+	failure := &tunnel.Failure{Cause: tunnel.TargetIncomplete, By: tunnel.Agent, AfterHead: true}
+	out := e.fail(fresh{}, new(request), outcome{status: 200, failure: failure})
+	if out.status != 502 || out.failure.AfterHead || out.failure.Cause != tunnel.TargetIncomplete {
+		t.Errorf("got %d, %+v", out.status, out.failure)
+	}
+	if !failure.AfterHead {
+		t.Error("what others may have, too, was changed")
+	}
+}
+
 // A head that is no request is an exchange, too, and a visitor who leaves ends
 // one.
 func TestSettleWithoutAnswer(t *testing.T) {
