@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -34,7 +33,7 @@ type Addresses struct {
 // agents send their tokens in plain.
 func (a *Addresses) Check(cfg *Config) error {
 	for kind, addr := range map[string]*string{doorHTTP: &a.HTTP, doorHTTPS: &a.HTTPS, doorRedirect: &a.Redirect, doorAgents: &a.Agents} {
-		*addr = cmp.Or(*addr, a.Sockets.Activated(kind))
+		*addr = a.Sockets.Activated(kind, *addr)
 	}
 	if a.HTTP == "" && a.HTTPS == "" && a.Agents == "" {
 		a.HTTP = net.JoinHostPort("127.0.0.1", strconv.Itoa(localPort))

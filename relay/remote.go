@@ -17,6 +17,7 @@ type RemoteAddress struct {
 // Check returns a one-line error for an address that makes no sense beside
 // those of addresses, or at which operators would send their tokens in plain.
 func (a *RemoteAddress) Check(addresses *Addresses) error {
+	a.Addr = addresses.Sockets.Activated(doorAdmin, a.Addr)
 	if a.Addr == "" {
 		if a.Certificate != nil {
 			return fmt.Errorf("nothing shows the certificate of --admin-cert: add --admin")
@@ -50,13 +51,16 @@ func (a *RemoteAddress) certificate(addresses *Addresses) Certificates {
 	return addresses.Certificate
 }
 
+// doorAdmin is the kind of the socket at which operators come in from elsewhere.
+const doorAdmin = "admin"
+
 // Listen listens at an address that Check has found right; nil if there is
 // none.
 func (a *RemoteAddress) Listen(addresses *Addresses) (net.Listener, error) {
 	if a.Addr == "" {
 		return nil, nil
 	}
-	ln, err := addresses.Sockets.Listen("admin", a.Addr)
+	ln, err := addresses.Sockets.Listen(doorAdmin, a.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("--admin: %w", err)
 	}

@@ -67,18 +67,14 @@ func (s *Sockets) Activate(name string, f *os.File) error {
 	return s.give(handover.Socket{Kind: name, Activated: true}, f)
 }
 
-// Activated returns the address of a socket of a kind that was opened by systemd,
-// empty if there is none.
-func (s *Sockets) Activated(kind string) string {
-	if s == nil {
-		return ""
+// Activated returns where Listen will listen for a kind if systemd has opened a
+// socket for it, whatever address a flag says: who can come counts by that. If
+// there is none it is the flag's.
+func (s *Sockets) Activated(kind, addr string) string {
+	if i := s.best(handover.Socket{Kind: kind, Net: "tcp", Addr: addr}); i >= 0 && s.given[i].activatedFor(kind) {
+		return s.given[i].addr().String()
 	}
-	for _, g := range s.given {
-		if g.Socket.Activated && g.Kind == kind {
-			return g.addr().String()
-		}
-	}
-	return ""
+	return addr
 }
 
 // Listen listens at a TCP address: of the sockets that were given, at the one
@@ -158,16 +154,8 @@ func (s *Sockets) keep(k socket) {
 
 // take returns the socket that was given and fits best, nil if none does.
 func (s *Sockets) take(want handover.Socket) *socket {
-	if s == nil {
-		return nil
-	}
-	best, at := 0, 0
-	for i := range s.given {
-		if fit := s.given[i].fits(want); fit > best {
-			best, at = fit, i
-		}
-	}
-	if best == 0 {
+	at := s.best(want)
+	if at < 0 {
 		return nil
 	}
 	g := s.given[at]
@@ -177,14 +165,34 @@ func (s *Sockets) take(want handover.Socket) *socket {
 	return &g
 }
 
+// best returns the index of the socket that was given and fits best, -1 if none
+// does.
+func (s *Sockets) best(want handover.Socket) int {
+	best, at := 0, -1
+	if s == nil {
+		return at
+	}
+	for i := range s.given {
+		if fit := s.given[i].fits(want); fit > best {
+			best, at = fit, i
+		}
+	}
+	return at
+}
+
+// activatedFor reports whether systemd says that a socket is for a kind.
+func (s *socket) activatedFor(kind string) bool { return s.Activated && s.Kind == kind }
+
 // fits says how well a socket is the one that is wanted, 0 if it is another.
 func (s *socket) fits(want handover.Socket) int {
 	same := s.Addr == want.Addr
 	switch {
 	case s.Net != want.Net:
 		return 0
-	case s.Activated && s.Kind == want.Kind:
-		return 4 // systemd says what it is for
+	case s.activatedFor(want.Kind) && sameAddr(s.addr(), want.Addr):
+		return 5
+	case s.activatedFor(want.Kind):
+		return 4
 	case same && s.Kind == want.Kind:
 		return 3
 	case want.Net == "unix" || portOfAddr(want.Addr) == "0":

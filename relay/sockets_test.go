@@ -3,6 +3,7 @@ package relay
 import (
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 
 	"share/relay/handover"
@@ -97,8 +98,8 @@ func TestSocketsOpen(t *testing.T) {
 	} else {
 		ln.Close()
 	}
-	if none.Activated("http") != "" {
-		t.Error("a socket of nobody")
+	if got := none.Activated("http", ":80"); got != ":80" {
+		t.Errorf("a socket of nobody at %s", got)
 	}
 }
 
@@ -109,20 +110,8 @@ func TestAddressesActivated(t *testing.T) {
 	}
 	ln := listener(t, "127.0.0.1:0")
 	a := Addresses{Sockets: new(Sockets)}
-	f, err := ln.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Sockets.Activate("agents", f); err != nil {
-		t.Fatal(err)
-	}
-	other, err := listener(t, "127.0.0.1:0").File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Sockets.Activate("http", other); err != nil {
-		t.Fatal(err)
-	}
+	activate(t, a.Sockets, "agents", ln)
+	activate(t, a.Sockets, "http", listener(t, "127.0.0.1:0"))
 	if err := a.Check(&Config{}); err != nil {
 		t.Fatal(err)
 	}
@@ -132,5 +121,69 @@ func TestAddressesActivated(t *testing.T) {
 	}
 	for _, d := range doors {
 		d.Close()
+	}
+}
+
+// activate gives s the socket of ln, as systemd would.
+func activate(t *testing.T, s *Sockets, name string, ln *net.TCPListener) {
+	t.Helper()
+	f, err := ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Activate(name, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who can come counts by where systemd listens, whatever the flags say.
+func TestActivatedBeyond(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no socket can be given")
+	}
+	sockets := func(kind string) *Sockets {
+		s := new(Sockets)
+		t.Cleanup(s.CloseRest)
+		activate(t, s, kind, listener(t, ":0"))
+		return s
+	}
+	a := Addresses{HTTP: "127.0.0.1:7070", Sockets: sockets("http")}
+	if err := a.Check(&Config{}); err != nil || !a.Beyond() {
+		t.Errorf("visitors: %v; beyond this machine: %v", err, a.Beyond())
+	}
+	a = Addresses{HTTP: "127.0.0.1:7070", Agents: "127.0.0.1:7071", Sockets: sockets("agents")}
+	if err := a.Check(&Config{}); err == nil || !strings.Contains(err.Error(), "in plain") {
+		t.Errorf("agents: %v", err)
+	}
+	for _, flag := range []string{"127.0.0.1:9090", ""} {
+		a = Addresses{HTTP: "127.0.0.1:7070", Sockets: sockets("admin")}
+		remote := RemoteAddress{Addr: flag}
+		if err := remote.Check(&a); err == nil || !strings.Contains(err.Error(), "in plain") {
+			t.Errorf("operators, with the flag %q: %v", flag, err)
+		}
+	}
+}
+
+// Of several sockets with a name the one at the flag's address is taken.
+func TestActivatedAtTheAddress(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no socket can be given")
+	}
+	s := new(Sockets)
+	t.Cleanup(s.CloseRest)
+	activate(t, s, "https", listener(t, "127.0.0.1:0"))
+	second := listener(t, "127.0.0.1:0")
+	activate(t, s, "https", second)
+	addr := second.Addr().String()
+	if got := s.Activated("https", addr); got != addr {
+		t.Errorf("got %s, want %s", got, addr)
+	}
+	ln, err := s.Listen("https", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if got := ln.Addr().String(); got != addr {
+		t.Errorf("got %s, want %s", got, addr)
 	}
 }
