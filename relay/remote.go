@@ -3,6 +3,7 @@ package relay
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strconv"
@@ -55,8 +56,8 @@ func (a *RemoteAddress) certificate(addresses *Addresses) Certificates {
 const doorAdmin = "admin"
 
 // Listen listens at an address that Check has found right; nil if there is
-// none.
-func (a *RemoteAddress) Listen(addresses *Addresses) (net.Listener, error) {
+// none. log is told when a new certificate is not used.
+func (a *RemoteAddress) Listen(addresses *Addresses, log *slog.Logger) (net.Listener, error) {
 	if a.Addr == "" {
 		return nil, nil
 	}
@@ -73,8 +74,9 @@ func (a *RemoteAddress) Listen(addresses *Addresses) (net.Listener, error) {
 		NextProtos: []string{"http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			pair, err := c.Certificate(hello)
-			if pair != nil {
-				err = nil // that it is not the newest, visitors' doors tell
+			if pair != nil && err != nil {
+				log.Warn("the new certificate is not used", "error", err.Error())
+				err = nil
 			}
 			return pair, err
 		},

@@ -1,8 +1,12 @@
 package relay
 
 import (
+	"crypto/tls"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // Operators' tokens never travel in plain, and visitors never find their door.
@@ -37,5 +41,48 @@ func TestRemoteAddress(t *testing.T) {
 		if got := tt.remote.certificate(&tt.addresses) != nil; got != tt.tls {
 			t.Errorf("%s: TLS is %v", tt.name, got)
 		}
+	}
+}
+
+// That a new certificate is not used is told at the operators' door as well: it
+// may be the only one that shows it.
+func TestRemoteCertificateBroken(t *testing.T) {
+	c := newCertificate(t, "share.test")
+	log := &lines{}
+	remote := RemoteAddress{Addr: "127.0.0.1:0", Certificate: c}
+	ln, err := remote.Listen(&Addresses{}, newLogger(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer ln.Close()
+	wg.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*tls.Conn).Handshake() // an error is the client's, too
+			conn.Close()
+		}
+	})
+	if err := os.WriteFile(c.certFile, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(c.certFile, later, later); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	c.checked = time.Time{}
+	c.mu.Unlock()
+	conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if !log.has("the new certificate is not used") {
+		t.Errorf("the log says %q", log)
 	}
 }

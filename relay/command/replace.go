@@ -69,9 +69,11 @@ func (n *renewal) reload() {
 			n.relay.SetTokens(tokens)
 		}
 	}
-	if c, ok := n.addresses.Certificate.(*relay.Certificate); ok { // one that a CA gave follows no files of the operator's
-		if err := c.Reload(); err != nil {
-			n.serving.relay.Logger.Error("the certificate was not reloaded", "error", err.Error())
+	for _, shown := range []relay.Certificates{n.addresses.Certificate, n.remote.Certificate} {
+		if c, ok := shown.(*relay.Certificate); ok { // one that a CA gave follows no files of the operator's
+			if err := c.Reload(); err != nil {
+				n.serving.relay.Logger.Error("the certificate was not reloaded", "error", err.Error())
+			}
 		}
 	}
 	n.serving.relay.Logger.Info("reloaded")

@@ -166,7 +166,7 @@ func (r *serving) open(ctx context.Context) (data *relay.Data, doors []relay.Doo
 	}
 	doors, err = r.addresses.Listen()
 	if err == nil {
-		if r.relay.Remote, err = r.remote.Listen(&r.addresses); err == nil {
+		if r.relay.Remote, err = r.remote.Listen(&r.addresses, r.relay.Logger); err == nil {
 			err = r.obtaining.listen(r.addresses.Sockets, r.relay.DNS)
 		}
 		if err != nil {
