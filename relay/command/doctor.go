@@ -63,12 +63,14 @@ func (r *serving) doctor() (*doctor.Doctor, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	if r.data == "" && r.addresses.Beyond() {
+	if r.data == "" && r.keeps() {
 		r.data = r.process.dataDir()
 	}
 	d := &doctor.Doctor{
 		Public:  r.public(),
 		Front:   r.relay.PublicURL != nil,
+		CA:      r.relay.ACME != nil,
+		Demand:  r.relay.ACME != nil && r.obtaining.ways() == 0,
 		Data:    r.data,
 		Machine: doctor.Local(),
 		Operate: func(ctx context.Context) error {

@@ -63,12 +63,7 @@ func (o *obtaining) load(p *Process, cfg *relay.Config, a *relay.Addresses) erro
 
 // check returns what does not go together.
 func (o *obtaining) check(own bool) error {
-	ways := 0
-	for _, way := range []string{o.dns, o.update, o.hook} {
-		if way != "" {
-			ways++
-		}
-	}
+	ways := o.ways()
 	switch {
 	case o.email != "" && own:
 		return cmdline.Usage("leave one of them away", "--email obtains certificates, and --tls-cert names some")
@@ -88,6 +83,17 @@ func (o *obtaining) check(own bool) error {
 		}
 	}
 	return nil
+}
+
+// ways counts the ways in which the domain is proved in the DNS. With none of
+// them each host has a certificate of its own.
+func (o *obtaining) ways() (n int) {
+	for _, way := range []string{o.dns, o.update, o.hook} {
+		if way != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // records is the way in which the domain is proved in the DNS, nil if there is

@@ -201,10 +201,15 @@ func (r *serving) close(doors []relay.Door) {
 	}
 }
 
+// keeps reports whether the relay has a data folder although none is named.
+func (r *serving) keeps() bool {
+	return r.addresses.Beyond() || r.remote.Addr != "" || r.relay.ACME != nil
+}
+
 // openData opens the relay's data folder, if it has one.
 func (r *serving) openData() (*relay.Data, error) {
 	if r.data == "" {
-		if !r.addresses.Beyond() && r.remote.Addr == "" && r.relay.ACME == nil {
+		if !r.keeps() {
 			return nil, nil
 		}
 		if r.data = r.process.dataDir(); r.data == "" {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A State is how a check went.
@@ -53,6 +55,10 @@ type Doctor struct {
 	// File is the chain of certificates of a file that the relay is to show,
 	// its own first; it counts while nothing answers. If nil, there is none.
 	File []*x509.Certificate
+
+	// CA says that the relay obtains its certificates from a CA, and Demand that
+	// each name has one of its own, once a visitor asks for it.
+	CA, Demand bool
 
 	// Data is the relay's data folder, empty if it keeps nothing.
 	Data string
@@ -124,7 +130,16 @@ func WriteTable(w io.Writer, results []Result) error {
 	return tw.Flush()
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine is s on one line, without what a terminal could take for a command:
+// other servers' words may be in it.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.Join(strings.Fields(s), " "))
+}
 
 func ok(check, format string, args ...any) Result {
 	return Result{Check: check, State: OK, Detail: fmt.Sprintf(format, args...)}

@@ -36,6 +36,8 @@ type world struct {
 	*Doctor
 	names map[string]string // what a host resolves to; * is for all others
 	leaf  *x509.Certificate
+	below *x509.Certificate // for names below the domain; if nil, leaf
+	mute  bool              // there is none for them
 	page  string
 	date  time.Time
 	serve string            // where the relay listens
@@ -110,9 +112,21 @@ func (w *world) run(t *testing.T) []Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, w.leaf, w.leaf, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
+	issue := func(c *x509.Certificate) (*x509.Certificate, *tls.Certificate) {
+		der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return leaf, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	}
+	leaf, pair := issue(w.leaf)
+	below, belowPair := leaf, pair
+	if w.below != nil {
+		below, belowPair = issue(w.below)
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if !w.date.IsZero() {
@@ -122,20 +136,28 @@ func (w *world) run(t *testing.T) []Result {
 	}))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if w.Public.Scheme == "https" {
-		srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+		srv.TLS = &tls.Config{
+			Certificates: []tls.Certificate{*pair},
+			GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				switch {
+				case hello.ServerName == w.Public.Hostname():
+					return pair, nil
+				case w.mute:
+					return nil, errors.New("nobody holds the name")
+				}
+				return belowPair, nil
+			},
+		}
 		srv.StartTLS()
 	} else {
 		srv.Start()
 	}
 	defer srv.Close()
 	w.serve = srv.Listener.Addr().String()
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if w.Machine.Roots == nil {
 		w.Machine.Roots = x509.NewCertPool()
 		w.Machine.Roots.AddCert(leaf)
+		w.Machine.Roots.AddCert(below)
 	}
 	if w.file {
 		w.File = []*x509.Certificate{leaf}
@@ -219,6 +241,24 @@ func TestChecks(t *testing.T) {
 		{"a certificate about to end", func(w *world) { w.leaf.NotBefore, w.leaf.NotAfter = now.Add(-80*day), now.Add(5*day+time.Hour) }, "certificate", Failed, "expires in 5 days", "renew"},
 		{"a young certificate of six days", func(w *world) { w.leaf.NotAfter = now.Add(5*day + time.Hour) }, "certificate", OK, "expires in 5 days", ""},
 		{"a CA of one's own", func(w *world) { w.Machine.Roots = x509.NewCertPool() }, "certificate", Failed, "not trusted here", "--relay-ca"},
+		{"a certificate for the domain and one for names", func(w *world) {
+			below := *w.leaf
+			w.leaf.DNSNames, below.DNSNames, w.below = w.leaf.DNSNames[:1], below.DNSNames[1:], &below
+			w.below.NotAfter = now.Add(40*day + time.Hour)
+		}, "certificate", OK, "expires in 40 days; it covers share.example.com and *.share.example.com", ""},
+		{"names with an old certificate of their own", func(w *world) {
+			below := *w.leaf
+			below.NotAfter, w.below = now.Add(-time.Hour), &below
+		}, "certificate", Failed, "has expired", "renew"},
+		{"names without a certificate", func(w *world) { w.mute = true }, "certificate", Failed, "asked for share-doctor-", "the relay's log"},
+		{"names that get their own", func(w *world) {
+			w.leaf.DNSNames = w.leaf.DNSNames[:1]
+			w.mute, w.CA, w.Demand = true, true, true
+		}, "certificate", OK, "it covers share.example.com, as names have their own", ""},
+		{"a CA that gives no other", func(w *world) {
+			w.leaf.NotBefore, w.leaf.NotAfter = now.Add(-80*day), now.Add(5*day+time.Hour)
+			w.CA = true
+		}, "certificate", Failed, "expires in 5 days", "why the CA has given no other"},
 		{"a file before the first start", func(w *world) { w.names["share.example.com"], w.file = "", true }, "certificate", OK, "covers share.example.com and *.share.example.com", ""},
 		{"a bad file before the first start", func(w *world) {
 			w.names["share.example.com"], w.file = "", true
@@ -304,12 +344,13 @@ func TestLocal(t *testing.T) {
 
 func TestWriteTable(t *testing.T) {
 	var b strings.Builder
-	err := WriteTable(&b, []Result{ok("dns", "%s is %s", "x", "y"), failed("wildcard", "add\nit", "it is\nmissing"), skipped("clock", "why")})
+	err := WriteTable(&b, []Result{ok("dns", "%s is %s", "x", "y"), failed("wildcard", "add\nit", "it is\nmissing"), skipped("clock", "why"), skipped("answer", "\x1b[2J\u202e")})
 	const want = `CHECK     STATE    DETAIL
 dns       ok       x is y
 wildcard  failed   it is missing
                    cure: add it
 clock     skipped  why
+answer    skipped  �[2J�
 `
 	if err != nil || b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

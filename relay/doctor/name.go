@@ -37,7 +37,7 @@ func (d *Doctor) checkWildcard(ctx context.Context, domain []netip.Addr) Result 
 	if d.local() || len(domain) == 0 || d.host() == domain[0].String() {
 		return skipped(check, "there is no domain that resolves")
 	}
-	name := "share-doctor-" + strings.ToLower(rand.Text()[:8]) + "." + d.host()
+	name := anyName(d.host())
 	cure := "add to the zone: *." + d.host() + ". CNAME " + d.host() + "."
 	addrs, err := d.lookup(ctx, name)
 	switch {
@@ -49,6 +49,11 @@ func (d *Doctor) checkWildcard(ctx context.Context, domain []netip.Addr) Result 
 		return failed(check, cure, "%s is %s, and %s is %s", name, list(addrs), d.host(), list(domain))
 	}
 	return ok(check, "%s is the same", name)
+}
+
+// anyName is a name below a domain that nobody has.
+func anyName(domain string) string {
+	return "share-doctor-" + strings.ToLower(rand.Text()[:8]) + "." + domain
 }
 
 // checkAddress looks whether the domain leads to this machine.

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -125,76 +124,6 @@ func (d *Doctor) ask(ctx context.Context, from netip.Addr) (*http.Response, stri
 	return resp, string(b), err
 }
 
-// checkCertificate looks at what visitors are shown for a name that nobody has.
-func (d *Doctor) checkCertificate(ctx context.Context, open []netip.Addr) Result {
-	const check = "certificate"
-	switch {
-	case d.Public.Scheme != "https":
-		return skipped(check, "visitors come in plain HTTP")
-	case len(open) == 0 && len(d.File) == 0:
-		return skipped(check, "nothing answers")
-	case len(open) == 0:
-		return d.judge(d.File)
-	}
-	for _, a := range open {
-		certs, err := d.shown(ctx, a)
-		if err != nil {
-			return failed(check, "see the relay's log for why it has no certificate to show", "%s: %v", a, err)
-		}
-		if r := d.judge(certs); r.State != OK || a == open[len(open)-1] {
-			return r
-		}
-	}
-	return skipped(check, "nothing answers")
-}
-
-// shown returns the certificates that an address shows.
-func (d *Doctor) shown(ctx context.Context, at netip.Addr) ([]*x509.Certificate, error) {
-	conn, err := d.dial(ctx, net.JoinHostPort(at.String(), d.port()))
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	tc := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: d.host()})
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return nil, err
-	}
-	return tc.ConnectionState().PeerCertificates, nil
-}
-
-// judge says whether visitors can believe a chain of certificates, of which
-// there is one.
-func (d *Doctor) judge(certs []*x509.Certificate) Result {
-	const check = "certificate"
-	leaf, now := certs[0], d.Machine.Now()
-	for _, host := range []string{d.host(), "any." + d.host()} {
-		if leaf.VerifyHostname(host) != nil {
-			return failed(check, "get a certificate for "+d.host()+" and *."+d.host(),
-				"it does not cover %s, but %s", strings.Replace(host, "any.", "*.", 1), strings.Join(leaf.DNSNames, ", "))
-		}
-	}
-	if now.After(leaf.NotAfter) {
-		return failed(check, "renew it; the relay reads its files again by itself", "it has expired on %s", day(leaf.NotAfter))
-	}
-	if now.Before(leaf.NotBefore) {
-		return failed(check, "set the clock", "it begins on %s, and this machine's clock says %s", day(leaf.NotBefore), day(now))
-	}
-	chain := x509.NewCertPool()
-	for _, c := range certs[1:] {
-		chain.AddCert(c)
-	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: d.Machine.Roots, Intermediates: chain, CurrentTime: now}); err != nil {
-		return failed(check, "put the whole chain into --tls-cert, the relay's own first; for a CA of yours, agents have --relay-ca", "it is not trusted here: %v", err)
-	}
-	left := leaf.NotAfter.Sub(now)
-	if left < leaf.NotAfter.Sub(leaf.NotBefore)/6 {
-		return failed(check, "renew it; the relay reads its files again by itself", "it expires in %s, on %s", days(left), day(leaf.NotAfter))
-	}
-	return ok(check, "it covers %s and *.%s, is trusted here, and expires in %s", d.host(), d.host(), days(left))
-}
-
 // checkClock looks whether the clock is right, without another machine's help.
 func (d *Doctor) checkClock(date time.Time) Result {
 	const check = "clock"
@@ -210,13 +139,4 @@ func (d *Doctor) checkClock(date time.Time) Result {
 		return skipped(check, "the kernel says that nothing keeps it right; an NTP client would. The Date that the relay answers is this same clock")
 	}
 	return skipped(check, "there is no other clock to compare it with: the Date that the relay answers is this same one")
-}
-
-func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
-
-func days(d time.Duration) string {
-	if d < 48*time.Hour {
-		return fmt.Sprintf("%d h", d/time.Hour)
-	}
-	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
