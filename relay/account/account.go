@@ -22,6 +22,7 @@ const (
 	namePrefix   = "name/"   // and a name: a Name
 	trustPrefix  = "trust/"  // and a trust's ID: a Trust
 	domainPrefix = "domain/" // and a domain: a Domain
+	trustsKey    = "trusts"  // how many trusts were ever added
 	begunKey     = "begun"   // there once the first token was shown
 )
 

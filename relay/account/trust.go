@@ -136,23 +136,41 @@ func (a *Accounts) AddTrust(ctx context.Context, t Trust) (Trust, error) {
 	var random [idBytes]byte
 	rand.Read(random[:]) // never fails
 	t.ID = hex.EncodeToString(random[:])
+	err := a.change(ctx, func() ([]store.Check, []store.Write, error) {
+		// Of two that are added at once one comes second, and sees the other.
+		var added int
+		revision, err := a.get(ctx, trustsKey, &added)
+		if err == nil {
+			err = a.checkNew(ctx, &t)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		trust, err := put(trustPrefix+t.ID, t)
+		if err != nil {
+			return nil, nil, err
+		}
+		count, err := put(trustsKey, added+1)
+		return []store.Check{{Key: trust.Key}, {Key: trustsKey, Revision: revision}}, []store.Write{trust, count}, err
+	})
+	return t, err
+}
+
+// checkNew returns why a trust cannot be added to those that there are.
+func (a *Accounts) checkNew(ctx context.Context, t *Trust) error {
 	all, err := a.Trusts(ctx)
 	if err != nil {
-		return Trust{}, err
+		return err
 	}
 	if len(all) >= maxTrusts {
-		return Trust{}, &ConflictError{fmt.Sprintf("there are %d trusts, which is the limit", len(all))}
+		return &ConflictError{fmt.Sprintf("there are %d trusts, which is the limit", len(all))}
 	}
 	for _, o := range all {
 		if o.Issuer == t.Issuer && strings.EqualFold(o.Subject, t.Subject) {
-			return Trust{}, &ConflictError{"the trust " + o.ID + " is for " + t.Subject + " already: remove it first"}
+			return &ConflictError{"the trust " + o.ID + " is for " + t.Subject + " already: remove it first"}
 		}
 	}
-	w, err := put(trustPrefix+t.ID, t)
-	if err == nil {
-		_, err = a.store.Commit(ctx, []store.Check{{Key: w.Key}}, []store.Write{w})
-	}
-	return t, err
+	return nil
 }
 
 // Trusts returns all trusts, by account and age.
@@ -190,60 +208,4 @@ func (a *Accounts) RemoveTrust(ctx context.Context, id string) (Trust, error) {
 		return []store.Check{{Key: trustPrefix + id, Revision: revision}}, []store.Write{{Key: trustPrefix + id, Delete: true}}, nil
 	})
 	return t, err
-}
-
-// Admit returns what a trust lets an agent in with that has an identity, and
-// pins the trust to its ids if that is the first. Of several trusts the one with
-// the longest subject counts. The error is ErrUntrusted, ErrOther or ErrLate if
-// there is none.
-func (a *Accounts) Admit(ctx context.Context, id Identity) (Token, error) {
-	trusts, err := a.Trusts(ctx)
-	if err != nil {
-		return Token{}, err
-	}
-	slices.SortStableFunc(trusts, func(x, y Trust) int { return len(y.Subject) - len(x.Subject) })
-	why := ErrUntrusted
-	for _, t := range trusts {
-		if !t.isFor(id) {
-			continue
-		}
-		_, err := t.pins(id, a.now())
-		if err == nil && !t.Pinned() {
-			err = a.pin(ctx, t.ID, id)
-		}
-		switch {
-		case err == nil:
-			return t.Token(), nil
-		case !errors.Is(err, ErrUntrusted) && !errors.Is(err, ErrOther) && !errors.Is(err, ErrLate):
-			return Token{}, err
-		case !errors.Is(why, ErrOther):
-			why = err
-		}
-	}
-	return Token{}, why
-}
-
-// pin writes down the ids of a trust's first identity.
-func (a *Accounts) pin(ctx context.Context, trust string, id Identity) error {
-	return a.change(ctx, func() ([]store.Check, []store.Write, error) {
-		var t Trust
-		revision, err := a.get(ctx, trustPrefix+trust, &t)
-		if err != nil {
-			return nil, nil, err
-		}
-		if revision == 0 { // it was removed meanwhile
-			return nil, nil, ErrUntrusted
-		}
-		if t.Pins, err = t.pins(id, a.now()); err != nil {
-			return nil, nil, err
-		}
-		w, err := put(trustPrefix+trust, t)
-		return []store.Check{{Key: w.Key, Revision: revision}}, []store.Write{w}, err
-	})
-}
-
-// TrustsIssuer reports whether there is a trust in an issuer.
-func (a *Accounts) TrustsIssuer(ctx context.Context, issuer string) (bool, error) {
-	trusts, err := a.Trusts(ctx)
-	return slices.ContainsFunc(trusts, func(t Trust) bool { return t.Issuer == issuer }), err
 }

@@ -173,6 +173,29 @@ func TestAdmitRace(t *testing.T) {
 	}
 }
 
+// However many ask at once, a subject has one trust: it would be trusted on when
+// that is removed.
+func TestAddTrustAtOnce(t *testing.T) {
+	a := open(t)
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = a.AddTrust(t.Context(), Trust{Kind: KindGitHub, Subject: "repo:acme/web"}) })
+	}
+	wg.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+		} else if _, ok := errors.AsType[*ConflictError](err); !ok {
+			t.Error(err)
+		}
+	}
+	if trusts, err := a.Trusts(t.Context()); err != nil || len(trusts) != 1 || made != 1 {
+		t.Errorf("%d were made: %+v, %v", made, trusts, err)
+	}
+}
+
 func TestAddTrustRefused(t *testing.T) {
 	a := open(t)
 	pin := func(claim, id string) map[string]string { return map[string]string{claim: id} }
