@@ -8,15 +8,17 @@ import (
 	"strings"
 )
 
-// A secret is what an agent shows: secretPrefix, 256 random bits and their
+// SecretPrefix is what the secret of a token begins with, and nothing else does.
+const SecretPrefix = "shr_"
+
+// A secret is what an agent shows: SecretPrefix, 256 random bits and their
 // checksum, in digits that a double click selects and a URL does not escape. The
 // prefix and the checksum let scanners find one that leaked, and tell one that
 // was cut from one that was revoked.
 const (
-	secretPrefix = "shr_"
 	secretDigits = 43 // of 256 bits
 	checkDigits  = 6  // of 32 bits
-	secretLen    = len(secretPrefix) + secretDigits + checkDigits
+	secretLen    = len(SecretPrefix) + secretDigits + checkDigits
 
 	digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
@@ -25,13 +27,13 @@ const (
 func newSecret() string {
 	var random [32]byte
 	rand.Read(random[:]) // never fails
-	s := secretPrefix + number(new(big.Int).SetBytes(random[:]), secretDigits)
+	s := SecretPrefix + number(new(big.Int).SetBytes(random[:]), secretDigits)
 	return s + checksum(s)
 }
 
 // wellFormed reports whether secret has the form and the checksum of one.
 func wellFormed(secret string) bool {
-	if len(secret) != secretLen || !strings.HasPrefix(secret, secretPrefix) {
+	if len(secret) != secretLen || !strings.HasPrefix(secret, SecretPrefix) {
 		return false
 	}
 	end := secretLen - checkDigits

@@ -252,7 +252,7 @@ func (a *Accounts) AuthenticateOperator(ctx context.Context, secret string) (Tok
 // find returns the token of a secret, whatever it is good for.
 func (a *Accounts) find(ctx context.Context, secret string) (Token, error) {
 	if !wellFormed(secret) {
-		if strings.HasPrefix(secret, secretPrefix) {
+		if strings.HasPrefix(secret, SecretPrefix) {
 			return Token{}, ErrMistyped
 		}
 		return Token{}, ErrToken

@@ -105,6 +105,7 @@ type guard struct {
 var (
 	errNoToken = &refusal{http.StatusUnauthorized, "no token was given: send Authorization: Bearer TOKEN"}
 	errAsked   = &refusal{http.StatusTooManyRequests, "too many tokens from here were wrong: wait a minute"}
+	errAgent   = &refusal{http.StatusForbidden, "the token is an agent's, and no operator's"}
 	errRole    = &refusal{http.StatusForbidden, "the token's role does not allow that"}
 )
 
@@ -114,19 +115,34 @@ func (g *guard) admit(w http.ResponseWriter, req *http.Request, roles []account.
 	addr := addrOf(req)
 	token, err := g.authenticate(req, addr, roles)
 	if err != nil {
-		switch statusOf(err) {
-		case http.StatusUnauthorized:
+		switch status := statusOf(err); {
+		case status == http.StatusUnauthorized:
 			g.failures.note(addr, time.Now())
 			w.Header().Set("WWW-Authenticate", `Bearer realm="share relay"`)
-		case http.StatusTooManyRequests:
+		case errors.Is(err, errAgent):
+			g.failures.note(addr, time.Now())
+		case status == http.StatusTooManyRequests:
 			w.Header().Set("Retry-After", "60")
 		}
 		reply(w, nil, err)
 	}
-	if g.relay.Note != nil && (err != nil || req.Method != http.MethodGet) {
-		g.relay.Note(Event{Addr: req.RemoteAddr, Token: token, Method: req.Method, Path: req.URL.Path, Refused: err})
+	// A flood of what is not heard must not become one of notes.
+	if g.relay.Note != nil && !errors.Is(err, errAsked) && (err != nil || req.Method != http.MethodGet) {
+		g.relay.Note(Event{Addr: req.RemoteAddr, Token: token, Method: req.Method, Path: shownPath(req.URL.Path), Refused: err})
 	}
 	return err == nil
+}
+
+// maxPath bounds what is noted of a path: that of a domain is the longest.
+const maxPath = 300
+
+// shownPath is what is noted of a path: not a secret that was taken for its
+// token's ID.
+func shownPath(path string) string {
+	if before, _, ok := strings.Cut(path, account.SecretPrefix); ok {
+		path = before + account.SecretPrefix + "..."
+	}
+	return path[:min(len(path), maxPath)]
 }
 
 func (g *guard) authenticate(req *http.Request, addr netip.Addr, roles []account.Role) (account.Token, error) {
@@ -142,7 +158,7 @@ func (g *guard) authenticate(req *http.Request, addr netip.Addr, roles []account
 	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrMistyped), errors.Is(err, account.ErrExpired):
 		return account.Token{}, &refusal{http.StatusUnauthorized, err.Error()}
 	case errors.Is(err, account.ErrRole):
-		return account.Token{}, errRole
+		return account.Token{}, errAgent
 	case err != nil:
 		return account.Token{}, err
 	case !slices.Contains(roles, token.Role):

@@ -130,6 +130,37 @@ func TestWrongTokens(t *testing.T) {
 	}
 }
 
+// A flood of wrong tokens is not one of notes, and no note has a secret that was
+// taken for an ID.
+func TestNotes(t *testing.T) {
+	r := newRelay(t)
+	var events []Event
+	r.Note = func(e Event) { events = append(events, e) }
+	secrets := tokens(t, r)
+	h := r.remoteHandler()
+	for range 10 * maxFailures {
+		askFrom(h, "192.0.2.1:1", "Bearer hunter2", "GET", "/v1/names")
+		askFrom(h, "192.0.2.2:1", "Bearer "+secrets[account.RoleAgent], "GET", "/v1/names")
+	}
+	if len(events) != 2*maxFailures {
+		t.Errorf("%d notes, want %d", len(events), 2*maxFailures)
+	}
+	for path, want := range map[string]string{
+		"/v1/tokens/" + secrets[account.RoleAgent]:       "/v1/tokens/shr_...",
+		"/v1/tokens/shr%5F" + secrets[account.RoleAgent]: "/v1/tokens/shr_...",
+		"/v1/domains/" + strings.Repeat("x", 253):        "/v1/domains/" + strings.Repeat("x", 253),
+		"/v1/domains/" + strings.Repeat("x", 2*maxPath):  "/v1/domains/" + strings.Repeat("x", maxPath-len("/v1/domains/")),
+	} {
+		events = nil
+		if w := askFrom(h, "192.0.2.3:1", "Bearer "+secrets[account.RoleAdmin], "DELETE", path); w.Code != 404 {
+			t.Errorf("%.40s: %d", path, w.Code)
+		}
+		if len(events) != 1 || events[0].Path != want {
+			t.Errorf("%.40s: got %+v, want %s", path, events, want)
+		}
+	}
+}
+
 func TestFailures(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	var f failures
