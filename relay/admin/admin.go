@@ -47,12 +47,16 @@ const (
 	// maxBody bounds a request's body.
 	maxBody = 64 << 10
 
-	// headTimeout bounds a request's head, callTimeout all of a request.
+	// headTimeout bounds a request's head, callTimeout all of a request, and an
+	// answer whose handler does not say otherwise.
 	headTimeout = 5 * time.Second
 	callTimeout = 30 * time.Second
 
-	// backupTimeout bounds a backup, which may have to go over a slow line.
+	// backupTimeout bounds a backup, which may have to go over a slow line, and
+	// stallTimeout the wait for some of it to be taken: the store that is read
+	// cannot go to another process meanwhile, who waits for half a minute.
 	backupTimeout = 10 * time.Minute
+	stallTimeout  = 10 * time.Second
 )
 
 // A Relay is what is looked after.
@@ -106,7 +110,7 @@ type State struct {
 // after all that it started has ended: nil, or why ln failed. Who can connect
 // may do all.
 func Serve(ctx context.Context, ln net.Listener, r *Relay) error {
-	return serve(ctx, ln, r.handler(), callTimeout)
+	return serve(ctx, ln, r.handler())
 }
 
 // handler is the API for who may do all.
@@ -121,9 +125,8 @@ func (r *Relay) handler() http.Handler {
 	return mux
 }
 
-// serve is Serve for any handler. An answer takes no longer than writeTimeout,
-// if it is not zero.
-func serve(ctx context.Context, ln net.Listener, handler http.Handler, writeTimeout time.Duration) error {
+// serve is Serve for any handler.
+func serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
 	var under sync.RWMutex // held by each command that is carried out
 	var open atomic.Int64  // connections
 	srv := &http.Server{
@@ -137,7 +140,7 @@ func serve(ctx context.Context, ln net.Listener, handler http.Handler, writeTime
 		}),
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       callTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      callTimeout,
 		MaxHeaderBytes:    maxBody,
 		ErrorLog:          log.New(io.Discard, "", 0),
 		ConnState: func(_ net.Conn, state http.ConnState) {

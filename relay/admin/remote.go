@@ -17,8 +17,12 @@ import (
 	"share/relay/account"
 )
 
-// maxConns bounds the connections from elsewhere: strangers are among them.
-const maxConns = 256
+// maxConns bounds the connections from elsewhere: strangers are among them. Of
+// one address there are maxConnsEach, so that no stranger has all.
+const (
+	maxConns     = 256
+	maxConnsEach = maxConns / 4
+)
 
 //go:embed openapi.json
 var openAPI []byte
@@ -36,8 +40,7 @@ type Event struct {
 // do what its role says. Health and the description of the API are anybody's. ln
 // speaks TLS, if others than this machine reach it.
 func ServeRemote(ctx context.Context, ln net.Listener, r *Relay) error {
-	// Each handler says itself how long it may take to be sent.
-	return serve(ctx, netutil.LimitListener(ln, maxConns), r.remoteHandler(), 0)
+	return serve(ctx, netutil.LimitListener(&crowd{Listener: ln}, maxConns), r.remoteHandler())
 }
 
 // remote is what is served to operators from elsewhere.
@@ -60,8 +63,6 @@ func (r *Relay) remoteHandler() http.Handler {
 	g := &guard{relay: r}
 	for _, e := range r.remote() {
 		mux.HandleFunc(e.pattern, func(w http.ResponseWriter, req *http.Request) {
-			// A server whose connections take no deadline has no other bound.
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(callTimeout))
 			if e.roles == nil || g.admit(w, req, e.roles) {
 				e.serve(w, req)
 			}
@@ -112,7 +113,7 @@ var (
 // admit reports whether a request's token has one of roles. It answers one that
 // has not.
 func (g *guard) admit(w http.ResponseWriter, req *http.Request, roles []account.Role) bool {
-	addr := addrOf(req)
+	addr := addrOf(req.RemoteAddr)
 	token, err := g.authenticate(req, addr, roles)
 	if err != nil {
 		switch status := statusOf(err); {
@@ -167,8 +168,8 @@ func (g *guard) authenticate(req *http.Request, addr netip.Addr, roles []account
 	return token, nil
 }
 
-// addrOf is where a request came from.
-func addrOf(req *http.Request) netip.Addr {
-	ap, _ := netip.ParseAddrPort(req.RemoteAddr) // what is none is the zero address
+// addrOf is the address of a peer.
+func addrOf(peer string) netip.Addr {
+	ap, _ := netip.ParseAddrPort(peer) // what is none is the zero address
 	return ap.Addr().Unmap().WithZone("")
 }
