@@ -68,7 +68,12 @@ func argument(c *cli.Context, want string) (string, error) {
 	case want != "" && c.NArg() != 1:
 		return "", cmdline.Usage("", "%s takes one argument, %s", c.Command.Name, want)
 	}
-	return c.Args().First(), nil
+	arg := c.Args().First()
+	// In the path of a call these would be none, or those of a folder.
+	if want != "" && (arg == "" || want != "FILE" && (arg == "." || arg == "..")) {
+		return "", cmdline.Usage("", "%q is no %s", arg, want)
+	}
+	return arg, nil
 }
 
 // folder finds the relay's data folder.
@@ -123,8 +128,11 @@ func (o *operator) action(want string, do func(ctx context.Context, k *admin.Con
 
 // client is that of the relay that the flags name.
 func (o *operator) client() (*admin.Client, error) {
-	if o.admin != nil {
+	switch {
+	case o.admin != nil:
 		return o.remote()
+	case o.adminCA != "":
+		return nil, cmdline.Usage("add --admin", "--admin-ca is for a relay elsewhere")
 	}
 	if err := o.folder(); err != nil {
 		return nil, err

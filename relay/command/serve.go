@@ -279,6 +279,9 @@ func (r *serving) tokens() (relay.Tokens, error) {
 
 // check returns what makes no sense, before anything is opened.
 func (r *serving) check() error {
+	if r.accessLog == "" && r.accessFormat != access.JSON {
+		return cmdline.Usage("add --access-log", "--access-format is for an access log")
+	}
 	if err := r.relay.Check(); err != nil {
 		return cmdline.Usage("", "%v", err)
 	}
