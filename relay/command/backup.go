@@ -20,11 +20,12 @@ import (
 // backup writes what the relay keeps to a file.
 func (o *operator) backup() *cli.Command {
 	return &cli.Command{
-		Name:        "backup",
-		Usage:       "write all that a relay keeps to a file, while it runs",
-		ArgsUsage:   "FILE",
-		Description: "FILE gets all of it or stays as it was; - is the standard output. Digests of tokens are in it, and no secret.",
-		Flags:       o.relayFlags(),
+		Name:      "backup",
+		Usage:     "write all that a relay keeps to a file, while it runs",
+		ArgsUsage: "FILE",
+		Description: "FILE gets all of it or stays as it was; - is the standard output. Digests of tokens are in it, and no secret:\n" +
+			"certificates that a CA gave are obtained anew.",
+		Flags: o.relayFlags(),
 		Action: o.action("FILE", func(ctx context.Context, k *admin.Console, file string) error {
 			if file == "-" {
 				return k.Client.Backup(ctx, k.Out)

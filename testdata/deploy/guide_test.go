@@ -21,6 +21,7 @@ import (
 )
 
 // systemctl does what the guide has it do: it runs the one unit that is installed.
+// Credentials are copied when that starts, and stay as they are.
 const systemctl = `#!/bin/sh
 set -eu
 unit=$ROOT/etc/systemd/system/share-relay.service
@@ -58,6 +59,9 @@ daemon-reload) ;;
 	;;
 esac
 `
+
+// root is a command that only root could carry out.
+const root = "#!/bin/sh\n"
 
 // A block is commands of the guide, and the heading that they are under.
 type block struct{ heading, commands string }
@@ -100,24 +104,17 @@ func newSite(t *testing.T) *site {
 			t.Fatal(err)
 		}
 	}
-	cert, key, err := rig.WriteCert(filepath.Join(s.root, "etc/share"), "share.example.com", "*.share.example.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.roots = x509.NewCertPool()
-	s.roots.AppendCertsFromPEM(pem)
+	s.certify(t)
 	unit := strings.ReplaceAll(read(t, "share-relay.service"), "/usr/local/bin", filepath.Join(s.root, "usr/local/bin"))
-	if err := errors.Join(os.Rename(key, filepath.Join(s.root, "etc/share/key.pem")), os.Symlink(bin, filepath.Join(s.root, "work/share")),
+	if err := errors.Join(os.Symlink(bin, filepath.Join(s.root, "work/share")),
 		os.Symlink(bin, filepath.Join(s.root, "work/share-new")),
 		os.WriteFile(filepath.Join(s.root, "work/share-relay.service"), []byte(unit), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.root, "bin/systemctl"), []byte(systemctl), 0o755); err != nil {
-		t.Fatal(err)
+	for name, script := range map[string]string{"systemctl": systemctl, "groupadd": root, "chgrp": root} {
+		if err := os.WriteFile(filepath.Join(s.root, "bin", name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.change = strings.NewReplacer(
 		"/usr/local/bin", filepath.Join(s.root, "usr/local/bin"),
@@ -136,6 +133,22 @@ func newSite(t *testing.T) *site {
 		}
 	})
 	return s
+}
+
+// certify puts another certificate where the guide has it, as what renews it
+// does.
+func (s *site) certify(t *testing.T) {
+	t.Helper()
+	cert, _, err := rig.WriteCert(filepath.Join(s.root, "etc/share"), "share.example.com", "*.share.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.roots = x509.NewCertPool()
+	s.roots.AppendCertsFromPEM(pem)
 }
 
 func (s *site) log() string {
@@ -206,6 +219,8 @@ func TestGuide(t *testing.T) {
 			if !strings.Contains(s.log(), "Its first token") {
 				t.Error("the first token is not in the log")
 			}
+			s.certify(t)
+			until(t, "the certificate that was renewed", func() bool { return s.home(t.Context()) == nil })
 		case strings.Contains(b.commands, "token create"):
 			if !strings.Contains(out, "\nshr_") {
 				t.Errorf("got %q instead of a token", out)
