@@ -46,9 +46,12 @@ type Trust struct {
 	Account string    `json:"account"`
 	Created time.Time `json:"created"`
 
-	// Names and MaxTunnels are those of a Token.
-	Names      []string `json:"names,omitempty"`
-	MaxTunnels int      `json:"max_tunnels,omitempty"`
+	// Names and the quotas are those of a Token.
+	Names             []string `json:"names,omitempty"`
+	MaxTunnels        int      `json:"max_tunnels,omitempty"`
+	MaxExchanges      int      `json:"max_exchanges,omitempty"`
+	RequestsPerSecond int      `json:"requests_per_second,omitempty"`
+	BytesPerSecond    int64    `json:"bytes_per_second,omitempty"`
 
 	// Pins are the values that claims must have. Those of the Kind's that are
 	// missing are learned from the first identity, within a day.
@@ -64,7 +67,10 @@ type Identity struct {
 
 // Token is what the trust lets an agent in with.
 func (t *Trust) Token() Token {
-	return Token{ID: t.ID, Account: t.Account, Created: t.Created, Names: t.Names, MaxTunnels: t.MaxTunnels}
+	return Token{
+		ID: t.ID, Account: t.Account, Created: t.Created, Names: t.Names, MaxTunnels: t.MaxTunnels,
+		MaxExchanges: t.MaxExchanges, RequestsPerSecond: t.RequestsPerSecond, BytesPerSecond: t.BytesPerSecond,
+	}
 }
 
 // Pinned reports whether the trust knows all of its ids.

@@ -30,7 +30,8 @@ func trust(t *testing.T, a *Accounts, want Trust) Trust {
 
 func TestAdmit(t *testing.T) {
 	a := open(t)
-	made := trust(t, a, Trust{Kind: KindGitHub, Subject: "repo:acme/web", Names: []string{"web-pr-*"}, MaxTunnels: 3})
+	made := trust(t, a, Trust{Kind: KindGitHub, Subject: "repo:acme/web", Names: []string{"web-pr-*"}, MaxTunnels: 3,
+		MaxExchanges: 4, RequestsPerSecond: 5, BytesPerSecond: 6 << 40})
 	if made.Account != "github:acme/web" || made.Issuer != "https://token.actions.githubusercontent.com" || made.Pinned() {
 		t.Errorf("%+v", made)
 	}
@@ -38,6 +39,9 @@ func TestAdmit(t *testing.T) {
 	token, err := a.Admit(t.Context(), job)
 	if err != nil || token.ID != made.ID || token.Account != made.Account || token.MaxTunnels != 3 || !token.MayBind("web-pr-1") || token.MayBind("x") {
 		t.Fatalf("%+v, %v", token, err)
+	}
+	if token.MaxExchanges != 4 || token.RequestsPerSecond != 5 || token.BytesPerSecond != 6<<40 {
+		t.Errorf("quotas: got %+v", token)
 	}
 	all, err := a.Trusts(t.Context())
 	if err != nil || len(all) != 1 || !all[0].Pinned() || all[0].Pins["repository_id"] != "7" || all[0].Pins["repository_owner_id"] != "1" {

@@ -129,7 +129,7 @@ func TestTables(t *testing.T) {
 		{ID: "0000000000000fff", Account: "ops", Role: account.RoleAdmin, Created: now},
 	}, now))
 	write(WriteTrusts(&b, []account.Trust{
-		{ID: "0123456789abcdef", Account: "ci", Kind: account.KindGitHub, Issuer: "https://a.example.com", Subject: "repo:acme/web", Names: []string{"pr-*"}, Created: now,
+		{ID: "0123456789abcdef", Account: "ci", Kind: account.KindGitHub, Issuer: "https://a.example.com", Subject: "repo:acme/web", Names: []string{"pr-*"}, Created: now, BytesPerSecond: 1 << 20,
 			Pins: map[string]string{"repository_id": "7", "repository_owner_id": "1"}},
 		{ID: "fedcba9876543210", Account: "ci", Kind: account.KindGitHub, Issuer: "https://a.example.com", Subject: "repo:acme/api", MaxTunnels: 3, Created: now},
 		{ID: "00000000000000ff", Account: "old", Kind: account.KindGitLab, Issuer: "https://b.example.com", Subject: "project_path:a/b", Created: now.Add(-48 * time.Hour),
@@ -155,11 +155,11 @@ fedcba9876543210  default  *         any      any        any         any      20
 00000000000000ff  old      *         any      any        any         1500     2029-12-31 03:04  2030-01-02 03:04 (expired)
 0000000000000fff  ops      (admin)   none     none       none        none     2030-01-02 03:04  never
 
-ID                LABEL  ISSUER                 SUBJECT           NAMES  TUNNELS  PINNED TO
-0123456789abcdef  ci     https://a.example.com  repo:acme/web     pr-*   any      repository_id=7,repository_owner_id=1
-fedcba9876543210  ci     https://a.example.com  repo:acme/api     *      3        the first until 2030-01-03 03:04
-00000000000000ff  old    https://b.example.com  project_path:a/b  *      any      project_id=7,nothing more: it was not used by 2030-01-01 03:04
-00000000000000fe  x      https://c.example.com  x/*               *      any      subject
+ID                LABEL  ISSUER                 SUBJECT           NAMES  TUNNELS  EXCHANGES  REQUESTS/S  BYTES/S  PINNED TO
+0123456789abcdef  ci     https://a.example.com  repo:acme/web     pr-*   any      any        any         1MiB     repository_id=7,repository_owner_id=1
+fedcba9876543210  ci     https://a.example.com  repo:acme/api     *      3        any        any         any      the first until 2030-01-03 03:04
+00000000000000ff  old    https://b.example.com  project_path:a/b  *      any      any        any         any      project_id=7,nothing more: it was not used by 2030-01-01 03:04
+00000000000000fe  x      https://c.example.com  x/*               *      any      any        any         any      subject
 
 NAME  LABEL  RESERVED  HELD
 web   ci     no        by 192.0.2.1:5000

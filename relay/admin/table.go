@@ -47,7 +47,7 @@ func patterns(names []string) string {
 
 // WriteTrusts writes trusts to w as a table, as they are at now.
 func WriteTrusts(w io.Writer, trusts []account.Trust, now time.Time) error {
-	return table(w, "ID\tLABEL\tISSUER\tSUBJECT\tNAMES\tTUNNELS\tPINNED TO", len(trusts), func(i int) string {
+	return table(w, "ID\tLABEL\tISSUER\tSUBJECT\tNAMES\tTUNNELS\tEXCHANGES\tREQUESTS/S\tBYTES/S\tPINNED TO", len(trusts), func(i int) string {
 		t := trusts[i]
 		var pins []string
 		for _, claim := range slices.Sorted(maps.Keys(t.Pins)) {
@@ -61,7 +61,8 @@ func WriteTrusts(w io.Writer, trusts []account.Trust, now time.Time) error {
 		case len(pins) == 0:
 			pins = []string{"subject"}
 		}
-		return strings.Join([]string{t.ID, t.Account, t.Issuer, t.Subject, patterns(t.Names), quota(t.MaxTunnels), strings.Join(pins, ",")}, "\t")
+		token := t.Token()
+		return strings.Join(slices.Concat([]string{t.ID, t.Account, t.Issuer, t.Subject}, limits(&token), []string{strings.Join(pins, ",")}), "\t")
 	})
 }
 

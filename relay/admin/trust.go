@@ -18,6 +18,10 @@ type NewTrust struct {
 	Names      []string          `json:"names,omitempty"`
 	MaxTunnels int               `json:"max_tunnels,omitempty"`
 	Pins       map[string]string `json:"pins,omitempty"`
+
+	MaxExchanges      int   `json:"max_exchanges,omitempty"`
+	RequestsPerSecond int   `json:"requests_per_second,omitempty"`
+	BytesPerSecond    int64 `json:"bytes_per_second,omitempty"`
 }
 
 // trusts is what looks after trusts.
@@ -27,6 +31,7 @@ func (r *Relay) trusts() []endpoint {
 			return r.Accounts.AddTrust(req.Context(), account.Trust{
 				Kind: wish.Kind, Issuer: wish.Issuer, Subject: wish.Subject, Account: wish.Account,
 				Names: wish.Names, MaxTunnels: wish.MaxTunnels, Pins: wish.Pins,
+				MaxExchanges: wish.MaxExchanges, RequestsPerSecond: wish.RequestsPerSecond, BytesPerSecond: wish.BytesPerSecond,
 			})
 		}),
 		answers("GET /v1/trusts", func(req *http.Request) ([]account.Trust, error) {

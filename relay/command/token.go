@@ -25,9 +25,7 @@ func (o *operator) tokens() *cli.Command {
 			cmdline.Value("names", "the token is good for names like `PATTERN,...`, such as pr-* (default: all)", cmdline.List(&token.Names)),
 			cmdline.Value("expires", "the token ends after `TIME`, such as 90d (default: never)", cmdline.Days(&expires)),
 			cmdline.Value("max-tunnels", "at most `N` tunnels are open with the token (default: as many as the account may have names)", cmdline.Number(&token.MaxTunnels, 1, 1_000_000)),
-			cmdline.Value("max-exchanges", "at most `N` exchanges are open with the token: more are answered with 503 (default: any number)", cmdline.Number(&token.MaxExchanges, 1, 1_000_000)),
-			cmdline.Value("requests-per-second", "the token's tunnels take `N` requests a second: more are answered with 429 (default: any number)", cmdline.Number(&token.RequestsPerSecond, 1, 1_000_000)),
-			cmdline.Value("bytes-per-second", "the token's tunnels carry `SIZE` a second of bodies, both ways together, such as 10MiB: what is more waits (default: as much as there is)", cmdline.Size(&token.BytesPerSecond, 1<<10)),
+			maxExchanges(&token.MaxExchanges), requestsPerSecond(&token.RequestsPerSecond), bytesPerSecond(&token.BytesPerSecond),
 		}, Action: o.action("", func(ctx context.Context, k *admin.Console, _ string) error {
 			token.Seconds = int64((expires + time.Second - 1) / time.Second)
 			return k.CreateToken(ctx, token)
@@ -43,4 +41,18 @@ func (o *operator) tokens() *cli.Command {
 // label is the flag that names an account.
 func label(dst *string) cli.Flag {
 	return cmdline.Text("label", "the account is called `LABEL`", dst)
+}
+
+// The quotas of a token, or of a trust.
+
+func maxExchanges(dst *int) cli.Flag {
+	return cmdline.Value("max-exchanges", "at most `N` exchanges are open with it: more are answered with 503 (default: any number)", cmdline.Number(dst, 1, 1_000_000))
+}
+
+func requestsPerSecond(dst *int) cli.Flag {
+	return cmdline.Value("requests-per-second", "its tunnels take `N` requests a second: more are answered with 429 (default: any number)", cmdline.Number(dst, 1, 1_000_000))
+}
+
+func bytesPerSecond(dst *int64) cli.Flag {
+	return cmdline.Value("bytes-per-second", "its tunnels carry `SIZE` a second of bodies, both ways together, such as 10MiB: what is more waits (default: as much as there is)", cmdline.Size(dst, 1<<10))
 }

@@ -25,7 +25,8 @@ func (o *operator) trusts() *cli.Command {
 	flags := func(more ...cli.Flag) []cli.Flag {
 		return append(more, label(&wish.Account),
 			cmdline.Value("names", "its agents may have names like `PATTERN,...`, such as pr-* (default: all)", cmdline.List(&wish.Names)),
-			cmdline.Value("max-tunnels", "its agents have at most `N` tunnels open (default: as many as the account may have names)", cmdline.Number(&wish.MaxTunnels, 1, 1_000_000)))
+			cmdline.Value("max-tunnels", "its agents have at most `N` tunnels open (default: as many as the account may have names)", cmdline.Number(&wish.MaxTunnels, 1, 1_000_000)),
+			maxExchanges(&wish.MaxExchanges), requestsPerSecond(&wish.RequestsPerSecond), bytesPerSecond(&wish.BytesPerSecond))
 	}
 	issuer := func(usage string) cli.Flag {
 		return cmdline.Text("issuer", usage, &wish.Issuer)
