@@ -18,7 +18,8 @@ const maxKept = 100
 // backup. If there is one already the error is ErrExists; with replace it is
 // kept beside the new one, in a file that is returned. ErrLocked if a process
 // has the store open, a *BackupError if the backup cannot be restored. After any
-// error, and after a crash, what was there is there.
+// error, and after a crash, what was there is there. What root has made is its
+// folder's owner's.
 func RestoreBolt(ctx context.Context, path string, backup io.Reader, replace bool) (kept string, err error) {
 	lock, err := lockStore(path, time.Now().Add(lockWait))
 	if err != nil {
@@ -43,7 +44,8 @@ func RestoreBolt(ctx context.Context, path string, backup io.Reader, replace boo
 	if err := fillFresh(ctx, fresh, entries, revision); err != nil {
 		return "", fmt.Errorf("store: restore: %w", err)
 	}
-	if there {
+	err = errors.Join(giveAway(fresh), giveAway(lock.Path()))
+	if err == nil && there {
 		kept, err = keep(path, time.Now())
 	}
 	if err == nil {
