@@ -75,12 +75,17 @@ func NewClient(socket string) *Client {
 
 // NewRemoteClient returns a client of the relay whose operators come to u from
 // elsewhere. It shows token, and trusts what roots have signed; the system's, if
-// nil.
-func NewRemoteClient(u *url.URL, token string, roots *x509.CertPool) *Client {
-	return newClient(strings.TrimSuffix(u.String(), "/"), token, &http.Transport{
+// nil. proxy returns the proxy for a URL, nil for none; if it is nil, there is
+// none.
+func NewRemoteClient(u *url.URL, token string, roots *x509.CertPool, proxy func(*url.URL) (*url.URL, error)) *Client {
+	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2: true,
-	})
+	}
+	if proxy != nil {
+		transport.Proxy = func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
+	}
+	return newClient(strings.TrimSuffix(u.String(), "/"), token, transport)
 }
 
 func newClient(base, token string, transport *http.Transport) *Client {

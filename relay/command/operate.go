@@ -158,7 +158,7 @@ func (o *operator) remote() (*admin.Client, error) {
 			return nil, err
 		}
 	}
-	return admin.NewRemoteClient(u, o.process.AdminToken, roots), nil
+	return admin.NewRemoteClient(u, o.process.AdminToken, roots, o.process.Proxy), nil
 }
 
 // loopback reports whether host is this machine, and nobody listens in.
