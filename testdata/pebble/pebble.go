@@ -62,6 +62,10 @@ func (c *CA) Orders() int { return int(c.orders.Load()) }
 // Close ends the CA: nobody listens at its URL any more.
 func (c *CA) Close() error { return c.srv.Close() }
 
+// letsEncryptPath is where Let's Encrypt has its directory: a CA with an
+// Identity for that one's host passes for it.
+const letsEncryptPath = "/directory"
+
 // Start starts a CA. It sets variables of the environment, which is where it
 // is configured.
 func Start(cfg Config) (*CA, error) {
@@ -94,11 +98,15 @@ func Start(cfg Config) (*CA, error) {
 	profiles := map[string]ca.Profile{"default": {Description: "default", ValidityPeriod: uint64(cfg.Validity / time.Second)}}
 	authority := ca.New(cfg.ErrorLog, store, "", "ecdsa", 0, 1, profiles)
 	validator := va.New(cfg.ErrorLog, cfg.HTTPPort, cfg.TLSPort, false, cfg.Resolver, store)
-	front := wfe.New(cfg.ErrorLog, store, validator, authority, []string{"pebble.test"}, false, false, 1, 1)
+	// Clients ask again when they like.
+	front := wfe.New(cfg.ErrorLog, store, validator, authority, []string{"pebble.test"}, false, false, 0, 0)
 	c := &CA{URL: "https://" + ln.Addr().String() + wfe.DirectoryPath, Identity: cfg.Identity, Root: authority.GetRootCert(0).PEM()}
 	handler := front.Handler()
 	c.srv = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == letsEncryptPath {
+				r.URL.Path = wfe.DirectoryPath
+			}
 			if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/order-plz") {
 				c.orders.Add(1)
 			}
@@ -142,20 +150,21 @@ func widen(w http.ResponseWriter, r *http.Request, handler http.Handler) {
 	w.Write(body)
 }
 
-// An Identity is the certificate of a CA's own URL, on loopback.
+// An Identity is the certificate of a CA's own URL, on loopback or at a host of
+// its own.
 type Identity struct {
 	PEM  []byte // to be trusted
 	pair tls.Certificate
 }
 
-// NewIdentity makes a certificate that signs itself.
-func NewIdentity() (*Identity, error) {
+// NewIdentity makes a certificate that signs itself, for hosts too.
+func NewIdentity(hosts ...string) (*Identity, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), DNSNames: hosts, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 	}
