@@ -50,7 +50,7 @@ func TestRules(t *testing.T) {
 type query struct{ where, expr string }
 
 // TestPrometheus runs every query of dashboard and alerts in a Prometheus that
-// scrapes a relay under load: each has something to show.
+// scrapes a relay under load, as README.md has it: each has something to show.
 func TestPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
@@ -63,13 +63,8 @@ func TestPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "prometheus.yml")
-	config := fmt.Sprintf(`global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [%q]
-scrape_configs:
-  - job_name: share
-    authorization: {credentials_file: %q}
-    static_configs: [{targets: [%q]}]
-`, rules, relay.token, relay.admin)
+	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%q]\n", rules) +
+		within(t, readmeBlock(t, "yaml"), "scheme: https", "scheme: http", "/etc/prometheus/share.token", relay.token, "share.example.com:9443", relay.admin)
 	launch(t, file, config, addr, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
 	p := promAPI{t, "http://" + addr}
 	p.awaitReady()
