@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"share/tunnel"
 )
@@ -243,28 +242,11 @@ func TestH2Failures(t *testing.T) {
 	failed(t, r.get("/"), tunnel.TargetHeadTooLarge)
 }
 
-// rawH2 serves streams frame by frame: each gets the reset code.
+// rawH2 serves streams of which each gets the reset code.
 func rawH2(t testing.TB, code http2.ErrCode, requests *atomic.Int32) *server {
-	return serve(t, func(c net.Conn) {
-		io.CopyN(io.Discard, c, int64(len(http2.ClientPreface)))
-		f := http2.NewFramer(c, c)
-		f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-		f.WriteSettings()
-		for {
-			frame, err := f.ReadFrame()
-			if err != nil {
-				return
-			}
-			switch frame := frame.(type) {
-			case *http2.SettingsFrame:
-				if !frame.IsAck() {
-					f.WriteSettingsAck()
-				}
-			case *http2.MetaHeadersFrame:
-				requests.Add(1)
-				f.WriteRSTStream(frame.StreamID, code)
-			}
-		}
+	return framesH2(t, func(f *framed, stream uint32) {
+		requests.Add(1)
+		f.WriteRSTStream(stream, code)
 	})
 }
 

@@ -3,65 +3,80 @@ package target
 import (
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"share/tunnel"
 )
 
-// An h2Body is a request's body as net/http reads it. The exchange must not be
-// used once its handler has returned, but net/http may read on: end waits for
-// the last Read and allows no other.
+// An h2Body is a request's body as net/http reads it. Its bytes come through a
+// pipe: net/http gives a Read up, by Close, when the target gives the stream up,
+// and the exchange may have nothing to read for long. The exchange must not be
+// used once its handler has returned: end waits for that.
 type h2Body struct {
 	x       *tunnel.Exchange
-	trailer http.Header   // filled in at the end
-	turn    chan struct{} // holds one while a Read is under way
-	eof     chan struct{} // closed when the body was read to its end
-	last    atomic.Int64  // UnixNano of the last Read that the target's window let through
+	trailer http.Header // filled in at the end
+	pipe    *io.PipeReader
+	pump    sync.WaitGroup // the goroutine that fills pipe
+	eof     chan struct{}  // closed when the body was read to its end
+	once    sync.Once      // guards closing eof
+	last    atomic.Int64   // UnixNano of the last Read that the target's window let through
 	closed  atomic.Bool
 }
 
 func newH2Body(x *tunnel.Exchange) *h2Body {
-	return &h2Body{x: x, turn: make(chan struct{}, 1), eof: make(chan struct{})}
+	r, w := io.Pipe()
+	b := &h2Body{x: x, pipe: r, eof: make(chan struct{})}
+	b.pump.Go(func() { // end waits for it
+		for {
+			p, err := x.Data()
+			if err == nil {
+				_, err = w.Write(p)
+			}
+			if err != nil {
+				w.CloseWithError(err)
+				return
+			}
+		}
+	})
+	return b
 }
 
 // Read fails if the visitor's half was cut; net/http then resets the stream.
 func (b *h2Body) Read(p []byte) (int, error) {
-	b.turn <- struct{}{}
-	defer func() { <-b.turn }()
-	if b.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	select {
-	case <-b.eof:
-		return 0, io.EOF
-	default:
-	}
 	b.last.Store(time.Now().UnixNano())
-	n, err := b.x.Read(p)
+	n, err := b.pipe.Read(p)
 	if err == io.EOF {
-		for _, f := range b.x.Trailers() {
-			name := http.CanonicalHeaderKey(string(f.Name))
-			if _, ok := b.trailer[name]; ok {
-				b.trailer[name] = append(b.trailer[name], string(f.Value))
-			}
-		}
-		close(b.eof)
+		b.once.Do(func() {
+			b.fillTrailer()
+			close(b.eof)
+		})
 	}
 	return n, err
 }
 
-// Close allows no further Read.
-func (b *h2Body) Close() error {
-	b.closed.Store(true)
-	return nil
+// fillTrailer gives the trailers that were announced to net/http.
+func (b *h2Body) fillTrailer() {
+	for _, f := range b.x.Trailers() {
+		name := http.CanonicalHeaderKey(string(f.Name))
+		if _, ok := b.trailer[name]; ok {
+			b.trailer[name] = append(b.trailer[name], string(f.Value))
+		}
+	}
 }
 
-// end waits for the last Read.
-func (b *h2Body) end() {
+// Close allows no further Read and ends the one under way.
+func (b *h2Body) Close() error {
 	b.closed.Store(true)
-	b.turn <- struct{}{}
-	<-b.turn
+	return b.pipe.CloseWithError(http.ErrBodyReadAfterClose)
+}
+
+// end is Close, and waits until the exchange is not read any more: its failure,
+// or the relay's end of it, is to come.
+func (b *h2Body) end() {
+	b.Close()
+	b.pump.Wait()
 }
 
 // taken is when the target last took bytes, but not before began.

@@ -120,15 +120,17 @@ func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure)
 		Host:          host,
 		Header:        requestHeader(r),
 		ContentLength: r.ContentLength,
-		Trailer:       announced(r.Header),
 	}
 	if req.URL.Opaque[0] == '/' && len(req.URL.Opaque) > 1 && req.URL.Opaque[1] == '/' {
 		// net/http takes "//x" for an authority, and removes one that is Host.
 		req.URL.Opaque = "//" + host + req.URL.Opaque
 	}
 	if f.body != nil {
-		f.body.trailer = req.Trailer
-		req.Body = f.body
+		// Without a body net/http would not end a stream that announces trailers.
+		f.body.trailer = announced(r.Header)
+		req.Body, req.Trailer = f.body, f.body.trailer
+		// Asked for when the target has given the stream up.
+		req.GetBody = func() (io.ReadCloser, error) { return nil, f.t.fail(tunnel.TargetClosed, errAgain) }
 	}
 	return req.WithContext(f.trace(ctx, repeatable(r))), nil
 }

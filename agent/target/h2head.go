@@ -41,7 +41,7 @@ func announced(h tunnel.Header) http.Header {
 		}
 		for name := range strings.SplitSeq(string(f.Value), ",") {
 			name = strings.TrimSpace(name)
-			if !http1.ValidName([]byte(name)) || kindOf([]byte(name)) != fieldOther {
+			if !http1.ValidName([]byte(name)) || kindOf([]byte(name)) != fieldOther || strings.EqualFold(name, "trailer") {
 				continue
 			}
 			if trailer == nil {

@@ -47,7 +47,7 @@ func faults() []fault {
 		linkSilenced(), relayStops(), underLoad(), visitorsSlow(), visitorsMany(), // these take longest
 		linkReturns(), linkLostInformed(), readyFalse(), agentStops(),
 		targetSilent(), targetConnect(), targetHead(), targetPool(), targetUploads(), failurePages(),
-		cutBodies(), cutLink(), wholeBodies(), cutStreams(),
+		cutBodies(), cutLink(), wholeBodies(), cutStreams(), openBothWays(),
 		uploads(), visitorsLeave(), smuggled(), smuggledBodies(), smuggledH2(), pipelined(),
 		forwarded(), sameBytes(), forwardedTargets(), upgrades(), events(), overTLS(),
 	} {
