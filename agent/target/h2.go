@@ -12,8 +12,9 @@ import (
 
 const (
 	// maxH2Head bounds a response's header list (RFC 9113 6.5.2) before it is
-	// looked at; what passes must fit http1.MaxResponseHead as well.
-	maxH2Head = 256 << 10
+	// looked at; what passes must fit http1.MaxResponseHead as well. For a larger
+	// one net/http may give up the connection, and others' streams with it.
+	maxH2Head = 4 << 20
 
 	// idleH2 is how long a connection without streams is kept: its end is
 	// announced, so it can be long.

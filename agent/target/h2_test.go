@@ -276,6 +276,17 @@ func TestH2NeverTwice(t *testing.T) {
 	}
 }
 
+// What may be repeated is, but not for as long as net/http would.
+func TestH2RefusedAgainAndAgain(t *testing.T) {
+	var requests atomic.Int32
+	s := rawH2(t, http2.ErrCodeRefusedStream, &requests)
+	r := newRig(t, "h2c://"+s.addr, Config{HeaderTimeout: limit})
+	failed(t, r.get("/"), tunnel.TargetClosed)
+	if n := requests.Load(); n != maxTries {
+		t.Errorf("the request was delivered %d times, want %d", n, maxTries)
+	}
+}
+
 func TestH2VisitorLeaves(t *testing.T) {
 	began, ended := make(chan bool, 1), make(chan error, 1)
 	addr := serveH2(t, nil, func(w http.ResponseWriter, q *http.Request) {

@@ -45,15 +45,16 @@ func (f *h2Flight) failure(ctx context.Context, err error, headed bool) *tunnel.
 	cause := tunnel.TargetIncomplete
 	if !headed {
 		f.mu.Lock()
-		conn := f.conn
+		conn, wrote := f.conn, f.wrote
 		f.mu.Unlock()
-		cause = h2Cause(err, conn)
+		cause = h2Cause(err, conn, wrote)
 	}
 	return f.t.fail(cause, endError(err))
 }
 
-// h2Cause says why no response came over conn.
-func h2Cause(err error, conn net.Conn) tunnel.Cause {
+// h2Cause says why no response came over conn, which is nil if none was ready
+// for a request. wrote is whether the request's head was written.
+func h2Cause(err error, conn net.Conn, wrote bool) tunnel.Cause {
 	if s, ok := errors.AsType[streamError](err); ok {
 		switch s.Code {
 		case codeProtocol, codeFlowControl, codeFrameSize, codeCompression:
@@ -67,6 +68,14 @@ func h2Cause(err error, conn net.Conn) tunnel.Cause {
 	// Most of net/http's errors have no name: the connection knows more.
 	if ended(conn) {
 		return tunnel.TargetClosed
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok && conn == nil {
+		return tunnel.TargetClosed // it took not even the begin of HTTP/2
+	}
+	if conn != nil && !wrote && errors.Unwrap(err) != nil {
+		// The relay has seen to all that a head can have wrong but for what the
+		// target says that it takes (RFC 9113 6.5.2), which net/http wraps.
+		return tunnel.RequestHeadTooLarge
 	}
 	return tunnel.TargetBadResponse
 }

@@ -71,8 +71,9 @@ type h2Flight struct {
 	asked    time.Time // when the request came, if the relay asks how long it takes
 	status   int
 
-	mu   sync.Mutex
-	conn net.Conn // guarded by mu; what the request went out on last
+	mu    sync.Mutex
+	conn  net.Conn // guarded by mu; what the request went out on last
+	wrote bool     // guarded by mu; its head was written
 }
 
 // run carries the exchange. Its failure has not been passed on.
@@ -135,21 +136,26 @@ func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure)
 	return req.WithContext(f.trace(ctx, repeatable(r))), nil
 }
 
+// maxTries bounds how often a request is sent that may be. Without a bound net/http
+// goes on for more than a minute where a target refuses each stream.
+const maxTries = 3
+
 // trace passes 1xx responses on, and sees that a request which may have arrived
 // is not sent again: net/http would, without a body, after a reset stream.
 func (f *h2Flight) trace(ctx context.Context, repeatable bool) context.Context {
-	wrote := false // guarded by f.mu
-	informed := 0  // the connection's reader alone counts
+	tries := 0    // guarded by f.mu
+	informed := 0 // the connection's reader alone counts
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			wrote = true
+			f.wrote = true
 		},
 		GotConn: func(info httptrace.GotConnInfo) {
 			f.mu.Lock()
 			f.conn = info.Conn
-			again := wrote && !repeatable
+			again := f.wrote && !repeatable || tries == maxTries
+			tries++
 			f.mu.Unlock()
 			if again {
 				f.cancel(f.t.fail(tunnel.TargetClosed, errAgain))
@@ -204,12 +210,10 @@ func (f *h2Flight) await(ctx context.Context, results <-chan result) (*http.Resp
 
 // respond carries the response to the visitor.
 func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Failure {
+	bodyless := resp.StatusCode == 204 || resp.StatusCode == 304 || resp.Request.Method == http.MethodHead
 	length := resp.ContentLength
-	if resp.StatusCode == 204 || resp.StatusCode == 304 || resp.Request.Method == http.MethodHead {
+	if bodyless {
 		length = 0
-	}
-	if n := headSize(resp.Header); n > maxHeadSize {
-		return f.t.fail(tunnel.TargetHeadTooLarge, fmt.Errorf("head of %d bytes", n))
 	}
 	if err := f.sendHead(resp.StatusCode, withTrailer(resp), length); err != nil {
 		return tunnel.AsFailure(err)
@@ -217,7 +221,7 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 	f.status = resp.StatusCode
 	buf := nbio.Buffer(nbio.Large)
 	defer nbio.Free(buf)
-	for {
+	for !bodyless { // a body would be a lie, but some servers send one
 		// A Read may wait, so nothing is held back behind it.
 		if err := f.x.Flush(); err != nil {
 			return tunnel.AsFailure(err)
@@ -238,14 +242,25 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 			return tunnel.AsFailure(err)
 		}
 	}
-	if err := f.x.End(trailerFields(resp.Trailer)); err != nil {
+	trailers := trailerFields(resp.Trailer)
+	if failure := f.t.checkSize(trailers); failure != nil {
+		return failure
+	}
+	if err := f.x.End(trailers); err != nil {
 		return tunnel.AsFailure(err)
 	}
 	return nil
 }
 
+// sendHead passes a head on, if it is one that HTTP/1.1 could have.
 func (f *h2Flight) sendHead(status int, h http.Header, length int64) error {
+	if failure := f.t.checkHead(status, h); failure != nil {
+		return failure
+	}
 	fields := responseFields(h, status)
+	if failure := f.t.checkSize(fields); failure != nil {
+		return failure
+	}
 	if status >= 200 {
 		fields = appendTiming(fields, f.asked)
 	}

@@ -2,11 +2,15 @@ package target
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +65,99 @@ func (f *framed) fields(stream uint32, end bool, fields ...string) {
 		part := p[:min(len(p), 16<<10)]
 		p = p[len(part):]
 		f.WriteContinuation(stream, len(p) == 0, part)
+	}
+}
+
+// many makes n fields, each of its own name.
+func many(n int, value string) (fields []string) {
+	for i := range n {
+		fields = append(fields, fmt.Sprint("x-", i), value)
+	}
+	return fields
+}
+
+// What net/http lets pass of a response that HTTP/1.1 does not know is the
+// target's fault, or is cleaned; never the agent's.
+func TestH2Answers(t *testing.T) {
+	head := func(fields ...string) func(*framed, uint32) {
+		return func(f *framed, stream uint32) { f.fields(stream, true, fields...) }
+	}
+	body := func(status, text string) func(*framed, uint32) {
+		return func(f *framed, stream uint32) {
+			f.fields(stream, false, ":status", status)
+			f.WriteData(stream, true, []byte(text))
+		}
+	}
+	large := strings.Repeat("y", 1000)
+	for _, test := range []struct {
+		name   string
+		answer func(*framed, uint32)
+		cause  tunnel.Cause // none if it is no failure
+		status int
+		field  string // of the answer's head
+	}{
+		{"101", func(f *framed, stream uint32) {
+			f.fields(stream, false, ":status", "101")
+			f.fields(stream, true, ":status", "200")
+		}, tunnel.UpgradeFailed, 0, ""},
+		{"status 99", head(":status", "99"), tunnel.TargetBadResponse, 0, ""},
+		{"status 600", head(":status", "600"), tunnel.TargetBadResponse, 0, ""},
+		{"status 1000", head(":status", "1000"), tunnel.TargetBadResponse, 0, ""},
+		{"status 599", head(":status", "599"), 0, 599, ""},
+		{"status abc", head(":status", "abc"), tunnel.TargetBadResponse, 0, ""},
+		{"no status", head("a", "b"), tunnel.TargetBadResponse, 0, ""},
+		{"two lengths", head(":status", "200", "content-length", "0", "content-length", "5"), tunnel.TargetBadResponse, 0, ""},
+		{"length abc", head(":status", "200", "content-length", "abc"), tunnel.TargetBadResponse, 0, ""},
+		{"length without a body", head(":status", "200", "content-length", "5"), tunnel.TargetIncomplete, 0, ""},
+		{"white space around a value", head(":status", "200", "x-a", " \tb c\t "), 0, 200, "X-A: b c"},
+		{"204 with a body", body("204", "stray"), 0, 204, ""},
+		{"304 with a body", body("304", "stray"), 0, 304, ""},
+		{"1000 fields", head(append([]string{":status", "200"}, many(1000, "")...)...), 0, 200, "X-999: "},
+		{"1001 fields", head(append([]string{":status", "200"}, many(1001, "")...)...), tunnel.TargetHeadTooLarge, 0, ""},
+		{"5000 fields", head(append([]string{":status", "200"}, many(5000, "")...)...), tunnel.TargetHeadTooLarge, 0, ""},
+		{"a head of 100 kB", head(append([]string{":status", "200"}, many(100, large)...)...), tunnel.TargetHeadTooLarge, 0, ""},
+		{"a head of 2 MB", head(append([]string{":status", "200"}, many(2000, large)...)...), tunnel.TargetHeadTooLarge, 0, ""},
+		{"an interim head of 100 kB", func(f *framed, stream uint32) {
+			f.fields(stream, false, append([]string{":status", "103"}, many(100, large)...)...)
+			f.fields(stream, true, ":status", "200")
+		}, tunnel.TargetHeadTooLarge, 0, ""},
+		{"100 kB of announced trailers", head(":status", "200", "trailer", "x"+strings.Repeat("y", 100_000)), tunnel.TargetHeadTooLarge, 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, "h2c://"+framesH2(t, test.answer).addr, Config{HeaderTimeout: limit})
+			for range 2 {
+				a := r.get("/")
+				if test.cause != 0 {
+					if f := r.next().failure; a.err == nil {
+						failed(t, a, test.cause)
+					} else if cut(t, a, test.cause); f == nil || f.Cause != test.cause {
+						t.Errorf("Serve returned %v", f)
+					}
+					continue
+				}
+				if a.err != nil || a.status != test.status || a.body != "" || test.field != "" && !a.has(test.field) {
+					t.Fatalf("%+v", a)
+				}
+				if o := r.next(); o.failure != nil {
+					t.Errorf("Serve returned %+v", o)
+				}
+			}
+		})
+	}
+}
+
+// Trailers that the tunnel does not carry cut the body that they follow.
+func TestH2LargeTrailers(t *testing.T) {
+	s := framesH2(t, func(f *framed, stream uint32) {
+		f.fields(stream, false, ":status", "200")
+		f.WriteData(stream, false, []byte("hello"))
+		f.fields(stream, true, many(100, strings.Repeat("y", 1000))...)
+	})
+	r := newRig(t, "h2c://"+s.addr, Config{})
+	a := r.get("/")
+	cut(t, a, tunnel.TargetHeadTooLarge)
+	if o := r.next(); o.failure == nil || o.failure.Cause != tunnel.TargetHeadTooLarge {
+		t.Errorf("Serve returned %+v", o)
 	}
 }
 
@@ -129,4 +226,44 @@ func TestH2TrailersOfNoBody(t *testing.T) {
 	if a := r.ask(request("GET", "/", "Trailer: X-T"), ""); a.err != nil || a.status != 200 {
 		t.Errorf("%+v", a)
 	}
+}
+
+// What the target says that it does not take is the visitor's to shorten.
+func TestH2RequestTooLarge(t *testing.T) {
+	var got atomic.Int32
+	s := framesH2(t, func(f *framed, stream uint32) {
+		got.Add(1)
+		f.fields(stream, true, ":status", "204")
+	}, http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: 8 << 10})
+	r := newRig(t, "h2c://"+s.addr, Config{})
+	if a := r.get("/"); a.err != nil || a.status != 204 {
+		t.Fatalf("%+v", a)
+	}
+	r.next()
+	failed(t, r.ask(request("GET", "/", "Cookie: "+strings.Repeat("x", 10<<10)), ""), tunnel.RequestHeadTooLarge)
+	if n := got.Load(); n != 1 {
+		t.Errorf("the target saw %d requests, want 1", n)
+	}
+}
+
+// A brokenConn takes no byte.
+type brokenConn struct{ net.Conn }
+
+func (brokenConn) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
+}
+
+// A connection that ends before HTTP/2 has begun on it was closed by the target.
+func TestH2EndsAtOnce(t *testing.T) {
+	s := serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	r := newRig(t, "h2c://"+s.addr, Config{})
+	dial := r.target.dialer.connect
+	r.target.dialer.connect = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return brokenConn{c}, nil
+	}
+	failed(t, r.get("/"), tunnel.TargetClosed)
 }

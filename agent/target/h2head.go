@@ -1,17 +1,23 @@
 package target
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"share/tunnel"
 	"share/tunnel/http1"
 )
 
-// maxHeadSize bounds the head of a response as it does in HTTP/1.1.
-const maxHeadSize = http1.MaxResponseHead
+var (
+	errSwitch  = errors.New("101 in HTTP/2, which knows no switch of protocols")
+	errLengths = errors.New("more than one Content-Length")
+	errLength  = errors.New("malformed Content-Length")
+)
 
 // requestHeader gives the visitor's fields to net/http, less those that end
 // here and those that it sets itself.
@@ -68,7 +74,8 @@ func responseFields(h http.Header, status int) tunnel.Header {
 			}
 		}
 		for _, v := range h[name] {
-			fields.Add(name, v)
+			// RFC 9113 8.2.1 wants none there; HTTP/1.1 has it cleaned.
+			fields.Add(name, strings.Trim(v, " \t"))
 		}
 	}
 	return scrub(fields)
@@ -88,13 +95,39 @@ func withTrailer(resp *http.Response) http.Header {
 	return resp.Header
 }
 
-// headSize is what h takes as the tunnel carries it, and a little more.
-func headSize(h http.Header) int {
-	n := 0
-	for name, values := range h {
-		for _, v := range values {
-			n += len(name) + len(v) + len(": \r\n")
+// checkHead finds what is wrong with a head that net/http has let pass. Passed on,
+// it would look as if the agent had made it.
+func (t *Target) checkHead(status int, h http.Header) *tunnel.Failure {
+	switch {
+	case status == 101: // RFC 9113 8.6
+		return t.fail(tunnel.UpgradeFailed, errSwitch)
+	case status < 100 || status > 599:
+		return t.fail(tunnel.TargetBadResponse, fmt.Errorf("status code %d outside 100 to 599", status))
+	}
+	lengths := h["Content-Length"]
+	if len(lengths) > 1 {
+		return t.fail(tunnel.TargetBadResponse, errLengths)
+	}
+	for _, v := range lengths {
+		if n, err := strconv.ParseUint(v, 10, 63); err != nil || n > http1.MaxLength {
+			return t.fail(tunnel.TargetBadResponse, errLength)
 		}
 	}
-	return n
+	return nil
+}
+
+// checkSize holds the fields of a head, or trailers, to the bounds of a head in
+// HTTP/1.1.
+func (t *Target) checkSize(h tunnel.Header) *tunnel.Failure {
+	if len(h) > http1.MaxResponseFields {
+		return t.fail(tunnel.TargetHeadTooLarge, fmt.Errorf("%d fields", len(h)))
+	}
+	n := 0
+	for _, f := range h {
+		n += len(f.Name) + len(f.Value) + len(": \r\n")
+	}
+	if n > http1.MaxResponseHead {
+		return t.fail(tunnel.TargetHeadTooLarge, fmt.Errorf("fields of %d bytes", n))
+	}
+	return nil
 }
