@@ -110,6 +110,8 @@ func TestResponses(t *testing.T) {
 			answer{status: 200, reason: "Fine", length: 5, header: "Server: x\nContent-Length: 5\nX: y\n", body: "hello"}, false},
 		{"chunked", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 1\r\nShare-Error: x\r\nProxy-Status: share-agent\r\nContent-Length: 3\r\n\r\n",
 			answer{status: 200, reason: "OK", length: -1, header: "Trailer: X-Sum\n", body: "hello!", trailers: "X-Sum: 1\n"}, false},
+		{"trailers that end here", "GET", fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nX-Hop: 1\r\nX-Sum: 2\r\n\r\n", len(big), big),
+			answer{status: 200, reason: "OK", length: -1, body: big, trailers: "X-Sum: 2\n"}, false},
 		{"empty chunked", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 			answer{status: 200, reason: "OK", length: -1}, false},
 		{"close", "GET", "HTTP/1.1 200 OK\r\n\r\nhello",

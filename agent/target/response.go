@@ -243,7 +243,7 @@ func (f *flight) finish() *tunnel.Failure {
 	}
 	var trailers tunnel.Header
 	if f.resp.Chunked {
-		trailers = scrub(http1.ForwardTrailers(f.fields[:0], f.chunks.Trailers()))
+		trailers = scrub(f.resp.ForwardTrailers(f.fields[:0], f.chunks.Trailers()))
 	}
 	if err := f.x.End(trailers); err != nil {
 		return tunnel.AsFailure(err)

@@ -148,15 +148,16 @@ func TestMalformedUpload(t *testing.T) {
 	}
 }
 
-// Trailers of a request go on, those that may not frame or route it.
+// Trailers of a request go on, those that may not frame or route it, nor end
+// here.
 func TestRequestTrailers(t *testing.T) {
 	t.Parallel()
 	s := newStub(t, func(x *tunnel.Exchange) {
 		io.Copy(io.Discard, x)
-		respond(x, 200, string(x.Trailers().Get("x-sum")))
+		respond(x, 200, string(x.Trailers().Get("x-sum"))+string(x.Trailers().Get("x-hop")))
 	}, nil)
 	v := s.visit()
-	v.send("POST / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\nTrailer: X-Sum\n\n4\nbody\n0\nX-Sum: one\n\n")
+	v.send("POST / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\nConnection: X-Hop\nTrailer: X-Sum\n\n4\nbody\n0\nX-Sum: one\nX-Hop: no\n\n")
 	if a := v.receive("POST"); a.body != "one" {
 		t.Errorf("got %q", a.body)
 	}

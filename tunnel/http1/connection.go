@@ -1,6 +1,10 @@
 package http1
 
-import "share/tunnel"
+import (
+	"bytes"
+
+	"share/tunnel"
+)
 
 // options is what the Connection fields of a message say (RFC 9110 7.6.1).
 type options struct {
@@ -40,6 +44,13 @@ func (o *options) parse(list []byte) (wrong string) {
 		}
 	}
 	return wrong
+}
+
+// keep makes o hold when the bytes it was parsed from have changed.
+func (o *options) keep() {
+	for i, opt := range o.named {
+		o.named[i] = bytes.Clone(opt)
+	}
 }
 
 // names reports whether an option names the field.

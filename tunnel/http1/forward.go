@@ -46,8 +46,24 @@ func forward(dst, fields tunnel.Header, o *options, upgrade []byte) tunnel.Heade
 // ForwardTrailers appends the trailer fields that go on to dst: those that
 // neither frame nor route a message nor end at a hop (RFC 9110 6.5.1).
 func ForwardTrailers(dst, trailers tunnel.Header) tunnel.Header {
+	return forwardTrailers(dst, trailers, &options{})
+}
+
+// ForwardTrailers is the function of that name, less the fields that Connection
+// names (RFC 9110 7.6.1).
+func (r *Request) ForwardTrailers(dst, trailers tunnel.Header) tunnel.Header {
+	return forwardTrailers(dst, trailers, &r.options)
+}
+
+// ForwardTrailers is as for a request. It holds to the next Parse, also when the
+// bytes that were parsed have changed.
+func (r *Response) ForwardTrailers(dst, trailers tunnel.Header) tunnel.Header {
+	return forwardTrailers(dst, trailers, &r.options)
+}
+
+func forwardTrailers(dst, trailers tunnel.Header, o *options) tunnel.Header {
 	for _, f := range trailers {
-		if mayTrail(lookup(f.Name)) {
+		if mayTrail(lookup(f.Name)) && !o.names(f.Name) {
 			dst = append(dst, f)
 		}
 	}

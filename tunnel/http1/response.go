@@ -53,6 +53,9 @@ func (r *Response) Parse(head, method []byte) error {
 		return err
 	}
 	r.Close = r.options.closes(r.Minor)
+	if r.Chunked {
+		r.options.keep() // for the trailers
+	}
 	return r.frame(method)
 }
 

@@ -109,6 +109,35 @@ func TestForwardResponse(t *testing.T) {
 	}
 }
 
+// What Connection names does not go on in the trailers either, where the body
+// has taken the head's place in the buffer.
+func TestForwardTrailers(t *testing.T) {
+	trailers := tunnel.Header{}
+	trailers.Add("x-hop", "1")
+	trailers.Add("X-Sum", "2")
+	trailers.Add("Keep-Alive", "3")
+	const fields, want = "Connection: X-Hop, X-Other", "X-Sum: 2\r\n"
+	var q Request
+	in := []byte(post("Transfer-Encoding: chunked", fields))
+	if _, err := readRequest(&q, in); err != nil {
+		t.Fatal(err)
+	}
+	if got := fieldLines(q.ForwardTrailers(nil, trailers)); got != want {
+		t.Errorf("request: got %q, want %q", got, want)
+	}
+	var r Response
+	in = []byte(ok("Transfer-Encoding: chunked", fields))
+	if _, err := readResponse(&r, in, "GET"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range in {
+		in[i] = 'x'
+	}
+	if got := fieldLines(r.ForwardTrailers(nil, trailers)); got != want {
+		t.Errorf("response: got %q, want %q", got, want)
+	}
+}
+
 // The head is the same whether it comes at once or byte by byte.
 func TestResponseHeadByteByByte(t *testing.T) {
 	for _, tt := range responseRules {
