@@ -91,6 +91,45 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
+// What stands where the socket should is not the target.
+func TestNoUnixSocket(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("other numbers")
+	}
+	for _, test := range []struct {
+		name  string
+		place func(path string) error
+	}{
+		{"nothing", func(string) error { return nil }},
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }},
+		{"a file", func(path string) error { return os.WriteFile(path, nil, 0o600) }},
+		{"a link to itself", func(path string) error { return os.Symlink(path, path) }},
+		{"a socket of nobody", func(path string) error {
+			ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+			if err == nil {
+				ln.SetUnlinkOnClose(false)
+				ln.Close()
+			}
+			return err
+		}},
+		{"a socket of datagrams", func(path string) error {
+			c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path})
+			if err == nil {
+				t.Cleanup(func() { c.Close() })
+			}
+			return err
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s")
+			if err := test.place(path); err != nil {
+				t.Fatal(err)
+			}
+			failed(t, newRig(t, "unix:"+path, Config{}).get("/"), tunnel.TargetRefused)
+		})
+	}
+}
+
 // localhost is found on whichever loopback address it listens.
 func TestLocalhost(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {

@@ -13,7 +13,7 @@ import (
 // it is none of its own.
 func errnoCause(e syscall.Errno) tunnel.Cause {
 	switch e {
-	case syscall.ECONNREFUSED, syscall.ENOENT, syscall.ENOTDIR, syscall.ENOTSOCK:
+	case syscall.ECONNREFUSED, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.ENOTSOCK, syscall.EPROTOTYPE:
 		return tunnel.TargetRefused
 	case syscall.ECONNRESET: // the connection stood, and was cut at once
 		return tunnel.TargetClosed
