@@ -2,6 +2,7 @@ package target
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -272,6 +273,36 @@ func TestCutBodies(t *testing.T) {
 				t.Errorf("Serve returned %+v", o)
 			}
 		})
+	}
+}
+
+// Wherever an answer ends too early, it is not taken for whole.
+func TestCutAtEachByte(t *testing.T) {
+	for _, whole := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+		"HTTP/1.0 200 OK\nConnection: keep-alive\nContent-Length: 1\n\nx",
+	} {
+		var at atomic.Int32
+		var rst atomic.Bool
+		s := serve(t, func(c net.Conn) { once(whole[:at.Load()], rst.Load())(c) })
+		r := newRig(t, s.addr, Config{})
+		for n := range len(whole) * 2 {
+			at.Store(int32(n / 2))
+			rst.Store(n%2 == 1)
+			want := tunnel.TargetIncomplete
+			if n/2 == 0 {
+				want = tunnel.TargetClosed
+			}
+			a := r.get("/")
+			f, ok := errors.AsType[*tunnel.Failure](a.err)
+			if ok && f.Cause != want || !ok && !a.has("Share-Error: "+want.String()) {
+				t.Errorf("%q, reset %v: %+v", whole[:n/2], n%2 == 1, a)
+			}
+			if o := r.next(); o.failure == nil || o.failure.Cause != want {
+				t.Errorf("%q, reset %v: Serve returned %+v", whole[:n/2], n%2 == 1, o)
+			}
+		}
 	}
 }
 
