@@ -17,6 +17,10 @@ const (
 // need not.
 const relayPingAfter = pingAfter + 2*time.Second
 
+// lateBeat is how much later than it is due a beat comes only in a process that was
+// stopped: whatever the peer did meanwhile, this end has not seen it.
+const lateBeat = 5 * time.Second
+
 // Why a lane ended whose peer has stopped to do its part for deadAfter.
 var (
 	errSilent   = fmt.Errorf("nothing heard for %v", deadAfter)
@@ -33,7 +37,17 @@ var epoch = time.Now()
 func stamp(t time.Time) int64 { return int64(t.Sub(epoch)) }
 
 // beat is the heartbeat's timer.
-func (l *lane) beat() { l.beatAt(time.Now()) }
+func (l *lane) beat() {
+	now := time.Now()
+	if late := age(&l.due, now); late >= lateBeat {
+		for _, since := range [...]*atomic.Int64{&l.link.heard, &l.link.partial, &l.link.sending, &l.unopened} {
+			if then := since.Load(); then != 0 {
+				since.CompareAndSwap(then, then+int64(late)) // or it is of this moment
+			}
+		}
+	}
+	l.beatAt(now)
+}
 
 func (l *lane) beatAt(now time.Time) {
 	silence := age(&l.link.heard, now)
@@ -63,6 +77,7 @@ func (l *lane) beatAt(now time.Time) {
 	}
 	l.mu.Lock()
 	if !l.ended {
+		l.due.Store(stamp(now.Add(next)))
 		l.heart.Reset(next)
 	}
 	l.mu.Unlock()

@@ -62,6 +62,34 @@ func TestStalledLaneEnds(t *testing.T) {
 	}
 }
 
+// A process that was stopped for long does not take its own silence for the
+// peer's.
+func TestStoppedProcessGoesOn(t *testing.T) {
+	p, relay, ended := rawAgent(t, connPair)
+	l := only(t, relay)
+	until(t, "the first beat is due", func() bool { return l.due.Load() != 0 })
+	for _, since := range []*atomic.Int64{&l.link.heard, &l.link.partial, &l.unopened} {
+		ago(&l.due, deadAfter)
+		ago(since, deadAfter+pingAfter)
+		if l.beat(); relay.Err() != nil {
+			t.Fatalf("the session ended: %v", relay.Err())
+		}
+		since.Store(0)
+	}
+	// Its peer may have gone meanwhile.
+	ago(&l.due, deadAfter)
+	ago(&l.link.heard, deadAfter+relayPingAfter)
+	l.beat()
+	if typ, _ := p.next(1); typ != typePing {
+		t.Errorf("frame %d, want PING", typ)
+	}
+	ago(&l.link.heard, deadAfter)
+	l.beat()
+	if err := within(t, "end of the session", ended); !errors.Is(err, errSilent) {
+		t.Errorf("session ended with %v", err)
+	}
+}
+
 func TestSilentPeerIsAsked(t *testing.T) {
 	p, relay, _ := rawAgent(t, connPair)
 	l := only(t, relay)

@@ -39,6 +39,7 @@ type lane struct {
 	bulk     atomic.Int32 // of them, those that have become large
 	opening  atomic.Int32 // exchanges that wait for a stream
 	unopened atomic.Int64 // since when no stream could be opened, a stamp; 0 if one was
+	due      atomic.Int64 // when the heart is to beat next, a stamp
 	arrived  atomic.Int64 // bytes of streams that came
 	consumed atomic.Int64 // of them, those that were read
 
@@ -98,6 +99,7 @@ func newLane(s *Session, conn net.Conn) (*lane, error) {
 func (l *lane) run() error {
 	l.mu.Lock()
 	if !l.ended {
+		l.due.Store(stamp(time.Now().Add(pingAfter)))
 		l.heart = time.AfterFunc(pingAfter, l.beat)
 	}
 	l.mu.Unlock()
