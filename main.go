@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -29,6 +31,9 @@ import (
 )
 
 func main() {
+	// net/http writes there what it finds odd in a target's HTTP/2, in lines of no
+	// form that a view has. What matters of it comes as an error as well.
+	log.SetOutput(io.Discard)
 	procs.Follow(context.Background())
 	os.Exit(run(os.Args))
 }

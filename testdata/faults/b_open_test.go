@@ -3,6 +3,7 @@ package faults
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,19 @@ func openBothWays() []fault {
 		}, func(t *tunnel) {
 			t.wantWhole(t.ask(request{fields: []string{"Trailer: X-Sum"}, within: 5 * time.Second}), 200, "hello")
 		})},
+		{"X161", "h2c target that does not begin with SETTINGS", func(r *run) {
+			target := r.listen(r.free(), func(c *conn) {
+				c.say("\x00\x00\x08\x06\x00\x00\x00\x00\x00question") // PING
+				c.gone(time.Minute)
+			})
+			t := r.open(setup{addr: "h2c://" + target.addr()})
+			t.wantFailure(t.get("/"), "target_bad_response")
+			for _, line := range t.proc.log.with() {
+				if !strings.HasPrefix(line, "{") {
+					t.Errorf("a line beside the log: %q", line)
+				}
+			}
+		}},
 	}
 }
 
