@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,8 +20,9 @@ import (
 	"share/testdata/bench/rig"
 )
 
+// TestMain lets what pebble never ends go on.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"), goleak.Cleanup(func(code int) {
 		if dir, err := scratch(); err == nil {
 			os.RemoveAll(dir)
 		}
@@ -69,13 +70,14 @@ func read(t *testing.T, name string) string {
 
 // A process is a command that runs, in a group of its own, until the test ends.
 type process struct {
-	cmd *exec.Cmd
-	log string // the file that it writes to
+	cmd    *exec.Cmd
+	log    string        // the file that it writes to
+	exited chan struct{} // closed once it has ended
 }
 
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{cmd: cmd, log: filepath.Join(t.TempDir(), "log")}
+	p := &process{cmd: cmd, log: filepath.Join(t.TempDir(), "log"), exited: make(chan struct{})}
 	f, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -89,9 +91,13 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() { // ends with the process
+		cmd.Wait()
+		close(p.exited)
+	}()
 	t.Cleanup(func() {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
+		<-p.exited
 		if t.Failed() {
 			text, _ := os.ReadFile(p.log)
 			t.Logf("%v:\n%s", cmd.Args, text)
@@ -103,10 +109,37 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 // await waits for text in what the process writes.
 func (p *process) await(t *testing.T, text string) {
 	t.Helper()
-	until(t, text, func() bool {
+	p.match(t, regexp.MustCompile(regexp.QuoteMeta(text)))
+}
+
+// match waits until what the process writes matches re, and returns the text of
+// the match and of its groups.
+func (p *process) match(t *testing.T, re *regexp.Regexp) (m []string) {
+	t.Helper()
+	until(t, re.String(), func() bool {
 		got, _ := os.ReadFile(p.log)
-		return strings.Contains(string(got), text)
+		m = re.FindStringSubmatch(string(got))
+		return m != nil
 	})
+	return m
+}
+
+// ended waits for the end of the process, and returns its exit code.
+func (p *process) ended(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		t.Fatalf("%v still runs after %v", p.cmd.Args, patience)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// stop interrupts the process, as Ctrl-C does, and waits for its end.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT)
+	p.ended(t)
 }
 
 // until waits until is holds.

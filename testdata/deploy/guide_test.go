@@ -3,245 +3,160 @@
 package deploy
 
 import (
-	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-
-	"share/testdata/bench/rig"
 )
-
-// systemctl does what the guide has it do: it runs the one unit that is installed.
-// Credentials are copied when that starts, and stay as they are.
-const systemctl = `#!/bin/sh
-set -eu
-unit=$ROOT/etc/systemd/system/share-relay.service
-pid() {
-	{ cat "$ROOT/pid"; tail -n "+$(cat "$ROOT/before")" "$ROOT/log" | sed -n 's/.*msg=upgrading pid=\([0-9]*\).*/\1/p'; } | tail -n 1
-}
-case "$*" in
-daemon-reload) ;;
-"stop share-relay")
-	main=$(pid)
-	kill "$main"
-	while grep -vsq ') Z ' "/proc/$main/stat"; do sleep 0.05; done
-	;;
-"enable --now share-relay" | "start share-relay")
-	credentials=$ROOT/credentials
-	mkdir -p "$credentials" "$ROOT/var/lib/share-relay"
-	chmod 0700 "$ROOT/var/lib/share-relay"
-	cat "$unit" "$unit".d/*.conf >"$ROOT/unit"
-	sed -n 's/^LoadCredential=//p' "$ROOT/unit" | while IFS=: read -r name path; do cp "$path" "$credentials/$name"; done
-	for v in $(cat "$ROOT/etc/share/relay.env") $(sed -n "s,%d,$credentials,g; s/^Environment=//p" "$ROOT/unit"); do export "$v"; done
-	touch "$ROOT/log"
-	echo $(($(wc -l <"$ROOT/log") + 1)) >"$ROOT/before"
-	$(sed -n "s,%S,$ROOT/var/lib,; s/^ExecStart=//p" "$ROOT/unit") >>"$ROOT/log" 2>&1 &
-	echo $! >"$ROOT/pid"
-	;;
-"reload share-relay")
-	MAINPID=$(pid) sh -c "$(sed -n 's/^ExecReload=//p' "$unit")"
-	;;
-"kill -s USR2 --kill-whom=main share-relay")
-	kill -USR2 "$(pid)"
-	;;
-*)
-	echo "the test does not know systemctl $*" >&2
-	exit 1
-	;;
-esac
-`
-
-// root is a command that only root could carry out.
-const root = "#!/bin/sh\n"
-
-// A block is commands of the guide, and the heading that they are under.
-type block struct{ heading, commands string }
-
-func blocks(t *testing.T) (all []block) {
-	t.Helper()
-	heading, fence := "", false
-	for line := range strings.Lines(read(t, "README.md")) {
-		switch {
-		case strings.HasPrefix(line, "```"):
-			if fence = !fence; fence {
-				if line != "```sh\n" {
-					t.Fatalf("a block that begins with %q: want commands that can be executed", line)
-				}
-				all = append(all, block{heading: heading})
-			}
-		case fence:
-			all[len(all)-1].commands += line
-		case strings.HasPrefix(line, "## "):
-			heading = strings.TrimSpace(line[3:])
-		}
-	}
-	return all
-}
-
-// A site is the server that the guide speaks of, in a folder.
-type site struct {
-	root   string
-	https  string
-	roots  *x509.CertPool
-	change *strings.Replacer // what of the guide is another thing here
-}
-
-func newSite(t *testing.T) *site {
-	t.Helper()
-	s := &site{root: t.TempDir(), https: free(t)}
-	bin := build(t)
-	for _, dir := range []string{"bin", "work", "etc/share", "etc/systemd/system", "usr/local/bin"} {
-		if err := os.MkdirAll(filepath.Join(s.root, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.certify(t)
-	unit := strings.ReplaceAll(read(t, "share-relay.service"), "/usr/local/bin", filepath.Join(s.root, "usr/local/bin"))
-	if err := errors.Join(os.Symlink(bin, filepath.Join(s.root, "work/share")),
-		os.Symlink(bin, filepath.Join(s.root, "work/share-new")),
-		os.WriteFile(filepath.Join(s.root, "work/share-relay.service"), []byte(unit), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	for name, script := range map[string]string{"systemctl": systemctl, "groupadd": root, "chgrp": root} {
-		if err := os.WriteFile(filepath.Join(s.root, "bin", name), []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.change = strings.NewReplacer(
-		"/usr/local/bin", filepath.Join(s.root, "usr/local/bin"),
-		"/etc/", filepath.Join(s.root, "etc")+"/",
-		"/var/lib", filepath.Join(s.root, "var/lib"),
-		"/root/", s.root+"/",
-		"SHARE_HTTPS=:443", "SHARE_HTTPS="+s.https,
-		"SHARE_REDIRECT=:80", "SHARE_REDIRECT="+free(t),
-	)
-	t.Cleanup(func() {
-		for _, pid := range s.pids() {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-		if t.Failed() {
-			t.Log(s.log())
-		}
-	})
-	return s
-}
-
-// certify puts another certificate where the guide has it, as what renews it
-// does.
-func (s *site) certify(t *testing.T) {
-	t.Helper()
-	cert, _, err := rig.WriteCert(filepath.Join(s.root, "etc/share"), "share.example.com", "*.share.example.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pem, err := os.ReadFile(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.roots = x509.NewCertPool()
-	s.roots.AppendCertsFromPEM(pem)
-}
-
-func (s *site) log() string {
-	text, _ := os.ReadFile(filepath.Join(s.root, "log"))
-	return string(text)
-}
-
-// pids are those of all processes that were the relay.
-func (s *site) pids() (pids []int) {
-	text, _ := os.ReadFile(filepath.Join(s.root, "pid"))
-	words := strings.Fields(string(text))
-	for line := range strings.Lines(s.log()) {
-		if _, rest, ok := strings.Cut(line, "msg=upgrading pid="); ok {
-			words = append(words, strings.Fields(rest)[0])
-		}
-	}
-	for _, w := range words {
-		if pid, err := strconv.Atoi(w); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// run executes commands of the guide.
-func (s *site) run(t *testing.T, commands string) string {
-	t.Helper()
-	cmd := exec.Command("sh", "-euc", s.change.Replace(commands))
-	cmd.Dir = filepath.Join(s.root, "work")
-	cmd.Env = append(os.Environ(), "ROOT="+s.root, "HOME="+s.root, "PATH="+filepath.Join(s.root, "bin")+":"+filepath.Join(s.root, "usr/local/bin")+":"+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", commands, err, out)
-	}
-	return string(out)
-}
-
-// home asks the relay for its own page.
-func (s *site) home(ctx context.Context) error {
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots, ServerName: "share.example.com"}, DisableKeepAlives: true}
-	req, err := http.NewRequestWithContext(ctx, "GET", "https://"+s.https+"/", nil)
-	if err != nil {
-		return err
-	}
-	req.Host = "share.example.com"
-	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
-	if err != nil {
-		return err
-	}
-	resp.Body.Close()
-	if resp.StatusCode != 200 {
-		return fmt.Errorf("the relay answers %s", resp.Status)
-	}
-	return nil
-}
 
 // What the guide says can be done, one after the other, and is so then.
 func TestGuide(t *testing.T) {
-	s := newSite(t)
-	done := map[string]int{}
-	for _, b := range blocks(t) {
-		took, listened := strings.Count(s.log(), "took the relay over"), strings.Count(s.log(), "door=https")
-		out := s.run(t, b.commands)
-		done[b.heading]++
-		switch {
-		case strings.Contains(b.commands, "enable --now"):
-			until(t, "the relay", func() bool { return strings.Contains(s.log(), "door=https") })
-			if !strings.Contains(s.log(), "Its first token") {
-				t.Error("the first token is not in the log")
-			}
-			s.certify(t)
-			until(t, "the certificate that was renewed", func() bool { return s.home(t.Context()) == nil })
-		case strings.Contains(b.commands, "token create"):
-			if !strings.Contains(out, "\nshr_") {
-				t.Errorf("got %q instead of a token", out)
-			}
-		case strings.Contains(b.commands, "USR2"):
-			until(t, b.heading, func() bool { return strings.Count(s.log(), "took the relay over") > took })
-		case strings.Contains(b.commands, "systemctl start"):
-			until(t, b.heading, func() bool { return strings.Count(s.log(), "door=https") > listened })
-			if out := s.run(t, "share relay token ls --data /var/lib/share-relay"); !strings.Contains(out, "laptop") {
-				t.Errorf("after %s the tokens are %s", b.heading, out)
-			}
-		case strings.Contains(b.commands, "reload"):
-			until(t, b.heading, func() bool { return strings.Contains(s.log(), "msg=reloaded") })
+	t.Parallel()
+	g := &guide{server: newServer(t), t: t}
+	g.roots = g.public
+	g.delegate(g.ports.addr("dns"))
+	run := func(c command) { g.run(t, c.text) }
+	follow(t, commands(t, filepath.Join(folder, "README.md")), g.ready, []step{
+		{"share relay --domain", g.try},
+		{"install ", run},
+		{"cat >", run},
+		{"sed -i ", run},
+		{"chgrp ", run},
+		{"chmod ", run},
+		{"cp ", run},
+		{"systemctl daemon-reload", run},
+		{"systemctl enable", g.enable},
+		{"share relay token create", g.token},
+		{"install -m 0600 dns.key", g.update},
+		{"install -m 0755 share-dns", g.hook},
+		{"groupadd --system share-cert", g.files},
+		{"systemctl restart", g.restart},
+		{"systemctl kill -s USR2", g.upgrade},
+		{"systemctl reload", func(c command) { g.awaits(t, c.text, "msg=reloaded") }},
+		{"share relay backup", run},
+		{"systemctl stop", run},
+		{"share relay restore", run},
+		{"systemctl start", g.restored},
+	})
+	if _, updates := g.primary.Texts(challenge + "."); updates == 0 {
+		t.Error("nobody has updated the zone")
+	}
+	if g.hooked.Load() == 0 {
+		t.Error("nobody has run the hook")
+	}
+}
+
+// A guide is how far its test has come.
+type guide struct {
+	*server
+	t       *testing.T
+	laptop  string         // a token
+	written []byte         // what Start has written for the relay
+	roots   *x509.CertPool // have signed what the relay is to show
+	every   bool           // that is for all names
+}
+
+// ready lets each block about certificates change what Start has written: what
+// others have is taken away, and what was obtained.
+func (g *guide) ready(c command) {
+	g.server.ready(c)
+	if c.heading != "Certificates" || !c.first {
+		return
+	}
+	g.roots, g.every = g.public, false
+	g.delegate("")
+	etc := filepath.Join(g.root, "etc")
+	if err := errors.Join(os.WriteFile(filepath.Join(etc, "share/relay.env"), g.written, 0o600),
+		os.RemoveAll(filepath.Join(etc, "systemd/system/share-relay.service.d/dns.conf")),
+		os.RemoveAll(filepath.Join(g.root, "var/lib/share-relay/acme"))); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// paste is the line that shares the first program at a new relay.
+var paste = regexp.MustCompile(`(?m)^ +(SHARE_TOKEN=shr_\w+ share http 8080 --relay \S+)$`)
+
+// try has a relay that nobody has written a file for.
+func (g *guide) try(c command) {
+	relay := g.serve(g.t, c.text)
+	g.certified(g.t, g.roots, true)
+	g.share(g.t, relay.match(g.t, paste)[1]+" --name web", "web."+domain, g.roots).stop(g.t)
+	relay.stop(g.t)
+}
+
+func (g *guide) enable(c command) {
+	g.awaits(g.t, c.text, "Its first token")
+	g.certified(g.t, g.roots, true)
+	var err error
+	if g.written, err = os.ReadFile(filepath.Join(g.root, "etc/share/relay.env")); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *guide) token(c command) {
+	if g.laptop = secret.FindString(g.run(g.t, c.text)); g.laptop == "" {
+		g.t.Errorf("%s: there is no token", c.text)
+	}
+}
+
+// update, hook and files are what the ways begin with to have certificates.
+func (g *guide) update(c command) {
+	g.every = true
+	g.delegate(g.primaryAt)
+	g.run(g.t, c.text)
+}
+
+func (g *guide) hook(c command) {
+	g.every = true
+	g.run(g.t, c.text)
+}
+
+func (g *guide) files(c command) {
+	g.roots, g.every = g.own, true
+	g.renew()
+	g.run(g.t, c.text)
+}
+
+// renew puts a certificate of the operator's, and its key, where the relay reads
+// them.
+func (g *guide) renew() {
+	for from, to := range map[string]string{g.cert: "etc/share/cert.pem", g.key: "etc/share/key.pem"} {
+		pem, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(g.root, to), pem, 0o600)
 		}
-		if err := s.home(t.Context()); err != nil {
-			t.Errorf("after %s: %v", b.heading, err)
+		if err != nil {
+			g.t.Fatal(err)
 		}
 	}
-	for _, heading := range []string{"Start", "Upgrade", "Roll back", "Back up"} {
-		if done[heading] == 0 {
-			t.Errorf("%s has no commands", heading)
-		}
+}
+
+// restart is what the ways end with: what is shared has a certificate then, also
+// a new one of the operator's.
+func (g *guide) restart(c command) {
+	g.awaits(g.t, c.text, "door=https")
+	g.certified(g.t, g.roots, g.every)
+	g.share(g.t, "SHARE_TOKEN="+g.laptop+" share http 8080 --relay "+domain+" --name web", "web."+domain, g.roots).stop(g.t)
+	if g.roots == g.own {
+		g.certify(g.t)
+		g.roots = g.own
+		g.renew()
+		g.certified(g.t, g.roots, true)
+	}
+}
+
+func (g *guide) upgrade(c command) {
+	g.awaits(g.t, c.text, "took the relay over")
+	g.certified(g.t, g.roots, g.every)
+}
+
+func (g *guide) restored(c command) {
+	g.awaits(g.t, c.text, "door=https")
+	g.certified(g.t, g.roots, g.every)
+	if out := g.run(g.t, "share relay token ls --data /var/lib/share-relay"); !strings.Contains(out, "laptop") {
+		g.t.Errorf("after %s the tokens are %s", c.heading, out)
 	}
 }

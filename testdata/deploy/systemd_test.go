@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,8 @@ import (
 // 100 is without any protection.
 const maxExposure = 20
 
-// systemd finds nothing wrong with the units, and the service well protected.
+// systemd finds nothing wrong with the units and what the guide adds to them, and
+// the service well protected.
 func TestUnits(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd is not installed")
@@ -35,6 +37,17 @@ func TestUnits(t *testing.T) {
 			t.Fatal(err)
 		}
 		units = append(units, path)
+	}
+	if err := os.Mkdir(units[0]+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	added := regexp.MustCompile(`(?s)^cat >/etc/systemd/system/share-relay.service.d/(\S+) <<END\n(.*)END$`)
+	for _, c := range commands(t, filepath.Join(folder, "README.md")) {
+		if m := added.FindStringSubmatch(c.text); m != nil {
+			if err := os.WriteFile(filepath.Join(units[0]+".d", m[1]), []byte(m[2]), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	out, err := exec.Command("systemd-analyze", append([]string{"verify", "--man=no", "--recursive-errors=no"}, units...)...).CombinedOutput()
 	if err != nil || len(out) > 0 {
@@ -117,8 +130,8 @@ func TestNotify(t *testing.T) {
 	if _, err := fmt.Sscanf(m.await(t, "MAINPID="), "MAINPID=%d", &pid); err != nil || pid == cmd.Process.Pid {
 		t.Fatalf("the main process is %d, %v", pid, err)
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the process that was replaced: %v", err)
+	if code := p.ended(t); code != 0 {
+		t.Errorf("the process that was replaced ended with %d", code)
 	}
 	m.await(t, "WATCHDOG=1") // those of the first, perhaps
 	m.mu.Lock()
@@ -165,8 +178,8 @@ func TestActivation(t *testing.T) {
 	}
 	cmd.Process.Signal(syscall.SIGUSR2)
 	p.await(t, "took the relay over")
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the process that was replaced: %v", err)
+	if code := p.ended(t); code != 0 {
+		t.Errorf("the process that was replaced ended with %d", code)
 	}
 	if err := home(t.Context(), named); err != nil {
 		t.Errorf("the next process: %v", err)
