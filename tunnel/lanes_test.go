@@ -253,6 +253,50 @@ func TestDeadLaneIsNotPicked(t *testing.T) {
 	relay.mu.Unlock()
 }
 
+// Whoever waits for a stream of a lane that then dies gets one of another.
+func TestOpenOutlivesItsLane(t *testing.T) {
+	p, relay, _ := rawAgent(t, connPair)
+	p.drain() // and accept nothing
+	dying := only(t, relay)
+	agent := newSession(true, relay.Welcome)
+	agent.handler = answer
+	a, r := connPair(t)
+	var wg sync.WaitGroup
+	t.Cleanup(func() { agent.Close(); wg.Wait() })
+	wg.Go(func() {
+		if h, err := ReadHello(r); err == nil {
+			relay.Accept(r, h)
+		}
+	})
+	wg.Go(func() { agent.Join(context.Background(), a, Hello{}) })
+	until(t, "the other lane", func() bool { return relay.Lanes() == 2 })
+	type opened struct {
+		x   *Exchange
+		err error
+	}
+	const n = 3 * openBacklog
+	all := make(chan opened, n)
+	for range n {
+		go func() {
+			x, err := relay.Open(context.Background())
+			all <- opened{x, err}
+		}()
+	}
+	until(t, "those who wait", func() bool {
+		waiting := int(dying.opening.Load())
+		return waiting > 0 && len(all)+waiting == n
+	})
+	dying.close(errors.New("cut"))
+	for range n {
+		o := within(t, "an exchange", all)
+		if o.err != nil {
+			t.Errorf("with a lane left: %v", o.err)
+			continue
+		}
+		defer o.x.Close()
+	}
+}
+
 func TestTooManyLanes(t *testing.T) {
 	agent, relay := tcpPair(t, answer)
 	for range maxLanes - 1 {

@@ -143,25 +143,31 @@ func (s *Session) open(ctx context.Context) (*Exchange, error) {
 	return x, err
 }
 
-// openLane opens an exchange on a lane.
+// openLane opens an exchange on a lane. If that dies meanwhile, another is taken.
 func (s *Session) openLane(ctx context.Context) (*Exchange, error) {
 	if s.crammed() {
 		return nil, &Failure{Cause: Overload, NotProcessed: true, Detail: "too much waits for visitors who do not read"}
 	}
-	l := s.pick()
-	if l == nil {
-		return nil, &Failure{Cause: LinkLost, NotProcessed: true, Detail: "the session has ended"}
-	}
-	if l.live.Add(1) > maxLive {
+	lost := error(&Failure{Cause: LinkLost, NotProcessed: true, Detail: "the session has ended"})
+	for {
+		l := s.pick()
+		if l == nil {
+			return nil, lost
+		}
+		if l.live.Add(1) > maxLive {
+			l.live.Add(-1)
+			return nil, &Failure{Cause: Overload, NotProcessed: true, Detail: fmt.Sprintf("%d exchanges are open", maxLive)}
+		}
+		x, err := l.open(ctx)
+		if err == nil {
+			return x, nil
+		}
 		l.live.Add(-1)
-		return nil, &Failure{Cause: Overload, NotProcessed: true, Detail: fmt.Sprintf("%d exchanges are open", maxLive)}
+		if !l.mux.IsClosed() || ctx.Err() != nil {
+			return nil, err
+		}
+		lost = err
 	}
-	x, err := l.open(ctx)
-	if err != nil {
-		l.live.Add(-1)
-		return nil, err
-	}
-	return x, nil
 }
 
 // bulkWeight is how many small exchanges a bulk one counts for when a lane is
