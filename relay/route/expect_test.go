@@ -64,7 +64,7 @@ func TestExpectEndsWithContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if _, _, err := g.Lookup([]byte("x")).Open(ctx); tunnel.AsFailure(err).Cause != tunnel.NoAgent || time.Since(began) != time.Second {
+		if _, _, err := g.Lookup([]byte("x")).Open(ctx); tunnel.AsFailure(err).Cause != tunnel.VisitorGone || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})

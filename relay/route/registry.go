@@ -139,7 +139,12 @@ func (t *Tunnel) Open(ctx context.Context) (x *tunnel.Exchange, number uint32, e
 			if t.waited(ctx) {
 				continue
 			}
-			return nil, 0, &tunnel.Failure{Cause: tunnel.NoAgent, NotProcessed: true}
+			f := tunnel.Fail(tunnel.NoAgent, nil)
+			if ctx.Err() != nil {
+				f = tunnel.Fail(tunnel.VisitorGone, context.Cause(ctx))
+			}
+			f.NotProcessed = true
+			return nil, 0, f
 		}
 		x, err := b.Session.Open(ctx)
 		if err == nil {
