@@ -357,22 +357,25 @@ func reset(raw net.Conn) {
 
 func (c *conn) linger() {
 	c.enter(phaseOver)
-	linger(c.nc, *c.buf)
+	linger(c.nc, *c.buf, lingerUpload)
 }
 
 // linger ends the sending direction of nc and reads into buf until the visitor
-// ends theirs, within bounds: closed at once, the last that was sent could be
-// lost to a reset.
-func linger(nc net.Conn, buf []byte) {
+// ends theirs, or most bytes, within bounds: closed at once, the last that was sent
+// could be lost to a reset.
+func linger(nc net.Conn, buf []byte, most int) {
 	if cw, ok := nc.(interface{ CloseWrite() error }); ok {
 		if cw.CloseWrite() != nil {
 			return
 		}
 	}
-	if nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
-		return
-	}
-	for n := 0; n < lingerBytes; {
+	began := time.Now()
+	for n := 0; n < most; {
+		now := time.Now()
+		left := min(lingerTimeout, lingerMost-now.Sub(began))
+		if nc.SetReadDeadline(now.Add(left)) != nil {
+			return
+		}
 		k, err := nc.Read(buf)
 		if err != nil {
 			return

@@ -20,12 +20,16 @@ import (
 	"share/tunnel"
 )
 
-// lingerTimeout and lingerBytes bound what is read and thrown away before a
-// connection is closed on a visitor who still sends: closed at once, the answer
-// could be lost to a reset (RFC 9112 9.6).
+// A connection is not closed on a visitor who still sends: at once, the answer
+// could be lost to a reset (RFC 9112 9.6). What comes is read and thrown away until
+// nothing has come for lingerTimeout, for lingerMost at the longest, and lingerBytes
+// of it. Many look for the answer to an upload only when they have sent it: that has
+// lingerUpload.
 const (
 	lingerTimeout = 2 * time.Second
+	lingerMost    = 10 * time.Second
 	lingerBytes   = 1 << 20
+	lingerUpload  = 32 << 20
 )
 
 // Config is what an Edge serves.

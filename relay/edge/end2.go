@@ -51,7 +51,7 @@ func (c *conn2) end(err error) {
 	if told {
 		// An answer that was cut lacks its END_STREAM, also where TLS says that
 		// the connection ends.
-		linger(c.nc, *c.buf)
+		linger(c.nc, *c.buf, lingerBytes)
 	}
 	c.raw.Close()
 	nbio.Free(c.buf)

@@ -101,6 +101,15 @@ func uploads() []fault {
 				t.Errorf("got %v, want 413", m)
 			}
 		}},
+		{"X508", "16 MiB to a name that nobody has and the answer read behind it", func(r *run) {
+			body := pattern(16 << 20) // before the visit: it takes a while
+			v := r.visit(r.sharedRelay().addr, r.name+"-nobody.localhost")
+			v.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: %d\r\n\r\n", len(body)))
+			if _, err := io.WriteString(v.conn, body); err != nil {
+				r.Errorf("the upload: %v", err)
+			}
+			r.wantError(v.answer("POST"), "unknown_name")
+		}},
 		{"E14", "upload is streamed", func(r *run) {
 			first := make(chan struct{})
 			t := r.open(setup{script: func(c *conn) {
