@@ -58,7 +58,7 @@ func (s *stream) body() ([]byte, error) {
 }
 
 func (s *stream) trailers() tunnel.Header {
-	s.trailing = s.tail.forward(s.trailing[:0])
+	s.trailing = unforged(s.tail.forward(s.trailing[:0]))
 	return s.trailing
 }
 

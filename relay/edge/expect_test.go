@@ -2,6 +2,8 @@ package edge
 
 import (
 	"io"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -113,6 +115,23 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
+// A visitor who looks for the answer only behind a large upload that nobody wanted
+// can send all of it, and finds the answer.
+func TestAnswerWaitsForTheUpload(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	v := s.visit()
+	body := make([]byte, 16<<20) // more than sockets hold
+	v.send("POST / HTTP/1.1\nHost: y.test\nContent-Length: " + strconv.Itoa(len(body)) + "\n\n")
+	if _, err := v.Write(body); err != nil {
+		t.Errorf("the upload: %v", err)
+	}
+	v.receive("POST").want(t, 404, "unknown_name")
+	if rest, err := v.ends(); rest != "" || err != io.EOF {
+		t.Errorf("behind the answer: %q, %v", rest, err)
+	}
+}
+
 // A body that is no valid chunked one is the visitor's fault: the target never
 // takes it for whole.
 func TestMalformedUpload(t *testing.T) {
@@ -167,5 +186,29 @@ func TestRequestTrailers(t *testing.T) {
 	v2.trailers(stream, "x-sum", "two")
 	if a := v2.receive(stream); a.body != "two" {
 		t.Errorf("HTTP/2: %+v", a)
+	}
+}
+
+// What share sets in a request's head nobody says in its trailers: a server that
+// joins the two would believe it.
+func TestForgedTrailers(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, func(x *tunnel.Exchange) {
+		io.Copy(io.Discard, x)
+		respond(x, 200, text(x.Trailers()))
+	}, func(cfg *Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	const want = "X-Sum: one\n"
+	for _, forged := range []string{"X-Forwarded-For", "x_forwarded_for", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Share-Error"} {
+		v := s.visit()
+		v.send("POST / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\n\n4\nbody\n0\n" + forged + ": 6.6.6.6\nX-Sum: one\n\n")
+		if a := v.receive("POST"); a.StatusCode != 200 || a.body != want {
+			t.Errorf("%s: the target gets %q, want %q", forged, a.body, want)
+		}
+		v2 := s.visit2()
+		stream := v2.open(false, "POST", "/")
+		v2.trailers(stream, strings.ToLower(forged), "6.6.6.6")
+		if a := v2.receive(stream); a.status != "200" || a.body != "" {
+			t.Errorf("%s over HTTP/2: the target gets %q", forged, a.body)
+		}
 	}
 }

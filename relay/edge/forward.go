@@ -146,6 +146,13 @@ func (p *peer) strip(h tunnel.Header) tunnel.Header {
 	return h[:n]
 }
 
+// unforged removes from a request's trailers, in place, the fields that share
+// sets. No peer is believed there: a proxy that sets them in the head may pass on
+// what a visitor put behind the body.
+func unforged(h tunnel.Header) tunnel.Header {
+	return slices.DeleteFunc(h, func(f tunnel.Field) bool { return ours(f.Name) })
+}
+
 // add appends what share sets to h.
 func (p *peer) add(h, fields tunnel.Header) tunnel.Header {
 	if p.trusted {

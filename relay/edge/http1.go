@@ -151,7 +151,7 @@ func (c *conn) trailers() tunnel.Header {
 	if !c.http.Chunked {
 		return nil
 	}
-	return c.http.ForwardTrailers(nil, c.chunked.Trailers())
+	return unforged(c.http.ForwardTrailers(nil, c.chunked.Trailers()))
 }
 
 func (c *conn) body() ([]byte, error) {

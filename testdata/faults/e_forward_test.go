@@ -74,6 +74,24 @@ func forwarded() []fault {
 				t.Errorf("fields %q", m.fields)
 			}
 		})},
+		{"X637", "spoofed X-Forwarded-For in trailers", func(r *run) {
+			s, seen := took()
+			t := r.open(setup{script: s})
+			v := t.visit()
+			v.send("POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n" + strings.Join(spoofs, "\r\n") + "\r\nX-Sum: 42\r\n\r\n")
+			t.wantWhole(v.answer("POST"), 200, "hello")
+			t.wantTrailers((<-seen).trailers, "X-Sum")
+		}},
+		{"X638", "spoofed X-Forwarded-For in trailers HTTP 2 visitor", func(r *run) {
+			s, seen := took()
+			t := r.open(setup{script: s})
+			v := t.visitH2(t.relay.addr)
+			id := v.request(false, h2head("POST", t.host(), "/")...)
+			v.data(id, "hello", false)
+			v.trailers(id, field{"x-forwarded-for", "6.6.6.6"}, field{"forwarded", "for=6.6.6.6"}, field{"x-sum", "42"})
+			t.wantWhole(v.answer(id), 200, "hello")
+			t.wantTrailers((<-seen).trailers, "X-Sum")
+		}},
 		{"E66", "Host as the visitor sent it", func(r *run) {
 			t := r.open(setup{script: reply(ok)})
 			if m := t.seenBy(request{}); len(m.all("Host")) != 1 || m.get("Host") != t.host() {
@@ -140,6 +158,14 @@ func forwarded() []fault {
 				t.Errorf("no request with cause loop in the relay's log")
 			}
 		}},
+	}
+}
+
+// wantTrailers checks that a target got the trailer called name alone.
+func (t *tunnel) wantTrailers(got []field, name string) {
+	t.Helper()
+	if len(got) != 1 || !strings.EqualFold(got[0].name, name) {
+		t.Errorf("the target got the trailers %q, want %s", got, name)
 	}
 }
 
