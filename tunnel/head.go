@@ -1,6 +1,9 @@
 package tunnel
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // A Field is one header or trailer field, as received: neither the case of the
 // name nor any byte of the value is changed. Name and Value may alias a buffer;
@@ -31,6 +34,18 @@ func (h Header) Has(name string) bool {
 		}
 	}
 	return false
+}
+
+// Join returns the values of all fields called name (ASCII case is ignored),
+// joined with commas (RFC 9110 5.3); it is empty if there is none.
+func (h Header) Join(name string) []byte {
+	var values [][]byte
+	for i := range h {
+		if EqualFold(h[i].Name, name) {
+			values = append(values, h[i].Value)
+		}
+	}
+	return bytes.Join(values, []byte(", "))
 }
 
 // Add appends a field to h. It copies name and value.

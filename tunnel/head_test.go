@@ -18,6 +18,9 @@ func TestHeader(t *testing.T) {
 	if !h.Has("content-TYPE") || h.Has("content") || h.Get("content") != nil {
 		t.Error("a field is found by a part of its name, or not by its name")
 	}
+	if got := string(h.Join("content-type")); got != "text/plain, text/html" || len(h.Join("content")) != 0 {
+		t.Errorf("Join: %q", got)
+	}
 	// ASCII case alone is ignored: the Kelvin sign is no k.
 	if EqualFold([]byte("\u212aey"), "key") || EqualFold([]byte("k@"), "k`") || !EqualFold([]byte("kEy"), "KeY") {
 		t.Error("EqualFold folds what it should not, or not what it should")

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"bytes"
 	"io"
 
 	"share/tunnel"
@@ -46,7 +45,7 @@ func (t *Target) answer(x *tunnel.Exchange, f *tunnel.Failure, more bool) error 
 	r := x.Request()
 	resp, body := t.cfg.Style.Answer(f, tunnel.Asking{
 		Method: r.Method,
-		Accept: accept(r.Header),
+		Accept: r.Header.Join("accept"),
 		ID:     string(r.ID),
 		URL:    shownURL(r),
 		Note:   t.Health().Note(),
@@ -63,17 +62,6 @@ func (t *Target) answer(x *tunnel.Exchange, f *tunnel.Failure, more bool) error 
 		}
 	}
 	return x.End(nil)
-}
-
-// accept joins the Accept fields (RFC 9110 5.3).
-func accept(h tunnel.Header) []byte {
-	var values [][]byte
-	for _, f := range h {
-		if tunnel.EqualFold(f.Name, "accept") {
-			values = append(values, f.Value)
-		}
-	}
-	return bytes.Join(values, []byte(", "))
 }
 
 // shownURL is what the visitor asked for, for people to read.
