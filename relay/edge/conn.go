@@ -24,6 +24,9 @@ const (
 
 	// largePiece is from where on a copy costs more than it saves.
 	largePiece = 16 << 10
+
+	// lastLook is how long it takes to read what is there.
+	lastLook = time.Millisecond
 )
 
 var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, outBuffer); return &b }}
@@ -157,13 +160,13 @@ var errIdle = errors.New("idle")
 // errIdle, or a Failure to answer with.
 func (c *conn) readHead() ([]byte, error) {
 	c.enter(phaseIdle)
-	if c.edge.closing.Load() && c.r == c.w {
+	if c.edge.closing.Load() && !c.asked() {
 		return nil, errIdle
 	}
-	looked := 0
-	for {
+	for looked, asked := 0, false; ; {
 		if c.w > c.r {
-			if looked == 0 {
+			if !asked && c.asked() {
+				asked = true
 				c.enter(phaseHead)
 			}
 			n, err := http1.RequestHead((*c.buf)[c.r:c.w], looked)
@@ -177,15 +180,34 @@ func (c *conn) readHead() ([]byte, error) {
 			}
 			looked = c.w - c.r
 		}
-		if err := c.fill(); err != nil {
+		if err := c.fill(); err != nil && !c.arrived(err) {
 			return nil, c.headError(err)
 		}
 	}
 }
 
+// arrived reports whether something came after all for which err, of a read, says
+// that the connection has been idle for too long: whoever is told of the deadline
+// is not told of bytes that were there.
+func (c *conn) arrived(err error) bool {
+	if c.asked() || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	// A connection that takes no deadline is broken: the read fails.
+	_ = c.nc.SetReadDeadline(time.Now().Add(lastLook))
+	return c.fill() == nil
+}
+
+// asked reports whether anything of a request has come. An empty line is none: some
+// visitors send one behind a body (RFC 9112 2.2).
+func (c *conn) asked() bool {
+	came := (*c.buf)[c.r:c.w]
+	return len(came) > 0 && string(came) != "\r\n"
+}
+
 // headError says what a failed read means between requests and inside a head.
 func (c *conn) headError(err error) error {
-	if c.w == c.r {
+	if !c.asked() {
 		return errIdle
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {

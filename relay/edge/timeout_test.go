@@ -100,6 +100,23 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
+// An empty line behind a body is no request: nobody is told that one is late.
+func TestEmptyLineIsIdle(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout, cfg.IdleTimeout = time.Millisecond, time.Millisecond })
+	v := s.visit()
+	v.send("POST / HTTP/1.1\nHost: x.test\nContent-Length: 4\n\nbody\n")
+	if a := v.receive("POST"); a.body != "ok" || a.Close {
+		t.Errorf("%q, close %v", a.body, a.Close)
+	}
+	if rest, err := v.ends(); rest != "" || err != io.EOF {
+		t.Errorf("behind the answer: %q, %v", rest, err)
+	}
+	if s.log.has("request_timeout") {
+		t.Errorf("log: %s", s.log)
+	}
+}
+
 // A visitor who begins as HTTP/2 does, and then is silent, is not waited for.
 func TestPrefaceTimeout(t *testing.T) {
 	t.Parallel()
@@ -170,6 +187,57 @@ func TestRequestAtTheLastMoment(t *testing.T) {
 			}
 		}
 		v.Close()
+	}
+}
+
+// A late connection's first bytes are there when its deadline is told.
+type late struct {
+	*net.TCPConn
+	came, told chan struct{}
+	bytes      []byte
+}
+
+func (l *late) Read(p []byte) (int, error) {
+	if l.bytes == nil {
+		b := make([]byte, 1<<10)
+		n, err := l.TCPConn.Read(b)
+		if err != nil {
+			return 0, err
+		}
+		l.bytes = b[:n]
+		close(l.came)
+		<-l.told
+		return 0, os.ErrDeadlineExceeded
+	}
+	if len(l.bytes) > 0 {
+		n := copy(p, l.bytes)
+		l.bytes = l.bytes[n:]
+		return n, nil
+	}
+	return l.TCPConn.Read(p)
+}
+
+// A request that is in the socket when its connection is closed for being idle is
+// served.
+func TestRequestInTheSocket(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	l := &late{came: make(chan struct{}), told: make(chan struct{})}
+	tell := sync.OnceFunc(func() { close(l.told) })
+	t.Cleanup(tell)
+	v := s.visitThrough(func(nc *net.TCPConn) net.Conn { l.TCPConn = nc; return l })
+	v.send("POST / HTTP/1.1\nHost: x.test\nContent-Length: 0\n\n")
+	await(t, l.came, "the request")
+	if !s.only().closeIdle() {
+		t.Fatal("the connection is not idle")
+	}
+	tell()
+	if a := v.receive("POST"); a.StatusCode != 200 || a.body != "ok" {
+		t.Errorf("got %d %q", a.StatusCode, a.body)
+	}
+	v.send("GET / HTTP/1.1\nHost: x.test\n\n") // no deadline stays armed
+	if a := v.receive("GET"); a.body != "ok" {
+		t.Errorf("then: %d %q", a.StatusCode, a.body)
 	}
 }
 
