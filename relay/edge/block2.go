@@ -132,9 +132,11 @@ func (c *conn2) fragment(f *frame) error {
 	return err
 }
 
-// takeRequest opens a stream, if its head is well formed.
+// takeRequest opens a stream, if its head is well formed. One that is not is
+// reset (RFC 9113 8.1.1): the log alone says why.
 func (c *conn2) takeRequest(id uint32, s *stream, end bool) error {
 	if wrong := s.asked.malformed(); wrong != "" {
+		c.edge.settle(s.renew(), &c.peer, outcome{failure: tunnel.Fail(tunnel.RequestBad, errors.New(wrong))})
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		s.asked.trim()
@@ -157,6 +159,8 @@ func (c *conn2) describe(s *stream, end bool) {
 	r := s.renew()
 	r.version = version2
 	if s.refusal = s.check(end); s.refusal != nil {
+		s.fields = s.asked.fields(s.fields[:0], r.Authority) // for the answer and the log
+		r.Header = s.fields
 		return
 	}
 	r.Client = c.client

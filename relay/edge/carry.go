@@ -64,8 +64,7 @@ type request struct {
 	covered bool            // the connection serves the host
 	refusal *tunnel.Failure // of the peer
 	version version         // of HTTP
-	accept  []byte          // for a failure's answer
-	url     string          // likewise
+	url     string          // for a failure's answer
 	start   time.Time       // of begin
 	passed  time.Duration   // from start until the link had it; 0 unless Config.Timing
 	head    time.Duration   // from start to the answer's head; 0 if that is none of the agent's
@@ -109,10 +108,13 @@ func (e *Edge) carry(ctx context.Context, v visitor, r *request) outcome {
 // fail answers with out's failure, or cuts the answer that has begun.
 func (e *Edge) fail(v visitor, r *request, out outcome) outcome {
 	f := out.failure
-	if v.sent() {
-		after := *f // f may be that of other exchanges, too
-		after.AfterHead = true
-		out.failure = &after
+	if cut := v.sent(); cut != f.AfterHead {
+		// What the agent has sent of a head may not have gone further.
+		known := *f // f may be that of other exchanges, too
+		known.AfterHead = cut
+		out.failure, f = &known, &known
+	}
+	if f.AfterHead {
 		v.abort()
 		return out
 	}
@@ -131,9 +133,11 @@ func (e *Edge) fail(v visitor, r *request, out outcome) outcome {
 		v.abort()
 		return out
 	}
-	resp, body := e.style.Answer(f, tunnel.Asking{Method: r.Method, Accept: r.accept, ID: string(r.ID), URL: r.url})
+	resp, body := e.style.Answer(f, tunnel.Asking{Method: r.Method, Accept: r.Header.Join("accept"), ID: string(r.ID), URL: r.url})
 	if err := v.answer(resp, body); err != nil {
 		v.abort()
+		out.status = 0 // nobody was answered
+		return out
 	}
 	out.bytes = int64(len(body))
 	return out
@@ -260,15 +264,20 @@ func copyBody(v visitor, x *tunnel.Exchange, length int64) (n int64, failure *tu
 	return n, nil
 }
 
-// gone aborts an exchange whose answer cannot be passed on: the visitor has
-// left, unless err says otherwise.
+// gone aborts an exchange whose answer cannot be passed on.
 func gone(x *tunnel.Exchange, err error) *tunnel.Failure {
+	x.Abort(left(err))
+	return tunnel.AsFailure(x.Err())
+}
+
+// left is why a visitor cannot be sent anything: they have left, unless err says
+// otherwise.
+func left(err error) *tunnel.Failure {
 	f, ok := errors.AsType[*tunnel.Failure](err)
 	if !ok {
 		f = tunnel.Fail(tunnel.VisitorGone, err)
 	}
-	x.Abort(f)
-	return tunnel.AsFailure(x.Err())
+	return f
 }
 
 // An upload is where the bytes of every request pass. It keeps what it has

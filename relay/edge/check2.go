@@ -75,8 +75,6 @@ func (s *stream) consistent(end bool) error {
 			}
 		case tunnel.EqualFold(name, "te"):
 			r.Flags |= tunnel.RequestTrailers
-		case tunnel.EqualFold(name, "accept") && r.accept == nil:
-			r.accept = value
 		}
 	}
 	return nil

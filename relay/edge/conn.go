@@ -111,7 +111,7 @@ func (c *conn) serve() {
 	for {
 		head, err := c.readHead()
 		if err != nil {
-			c.refuse(err)
+			c.refuse(err, (*c.buf)[c.r:c.w])
 			return
 		}
 		if !c.respond(head) {

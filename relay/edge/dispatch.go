@@ -80,6 +80,7 @@ func (e *Edge) own(v visitor, r *request, resp *tunnel.Response, text []byte) ou
 	}
 	if err := v.answer(resp, text); err != nil {
 		v.abort()
+		return outcome{failure: left(err)}
 	}
 	return outcome{status: resp.Status, bytes: int64(len(text))}
 }

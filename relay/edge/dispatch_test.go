@@ -62,6 +62,26 @@ func TestDispatch(t *testing.T) {
 	}
 }
 
+// What the relay answers itself has the form that all Accept fields together ask
+// for, be the request well formed or not.
+func TestAccept(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, nil)
+	v, v2 := s.visit(), s.visit2()
+	const problem = "application/problem+json"
+	v.send("GET / HTTP/1.1\nHost: y.test\nAccept: text/plain;q=0.5\nX: 1\nAccept: application/json\n\n")
+	if got := v.receive("GET").Header.Get("Content-Type"); got != problem {
+		t.Errorf("HTTP/1.1: got %s, want %s", got, problem)
+	}
+	for _, path := range []string{"/", "/#", "/" + strings.Repeat("a", 20<<10)} {
+		a := v2.receive(v2.openRaw(true, ":method", "GET", ":scheme", "http", ":authority", "y.test", ":path", path,
+			"accept", "text/plain;q=0.5", "x", "1", "accept", "application/json"))
+		if got := a.get("content-type"); got != problem {
+			t.Errorf("%.5s: %s, %s; want %s", path, a.status, got, problem)
+		}
+	}
+}
+
 // Of TLS targets are told what is true, whatever a visitor's scheme says.
 func TestSchemeIsTheConnections(t *testing.T) {
 	t.Parallel()

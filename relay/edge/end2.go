@@ -17,9 +17,11 @@ func (c *conn2) end(err error) {
 		fault, told = c.fault, true
 	}
 	graceful := !told && c.ending
+	var wrong *tunnel.Failure
 	switch {
 	case told:
 		c.goAway(c.last, fault.code, fault.detail)
+		wrong = c.wrong(fault)
 	case graceful:
 		c.goAway(c.last, codeNone, "")
 		told = true
@@ -39,6 +41,10 @@ func (c *conn2) end(err error) {
 	c.room.Broadcast()
 	c.mu.Unlock()
 	c.cancel()
+	if wrong != nil {
+		r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: c.edge.begin()}
+		c.edge.settle(r, &c.peer, outcome{failure: wrong})
+	}
 	if !graceful {
 		// A connection that takes no deadline is broken.
 		_ = c.nc.SetWriteDeadline(time.Now().Add(lingerTimeout))
@@ -55,4 +61,19 @@ func (c *conn2) end(err error) {
 	}
 	c.raw.Close()
 	nbio.Free(c.buf)
+}
+
+// wrong is what the log says of a fault that ends the connection, as of a bad head
+// of HTTP/1.1; nil of one who was waited for and has asked for nothing. mu is held.
+func (c *conn2) wrong(fault *connError) *tunnel.Failure {
+	late, inside := fault == c.fault, c.block.stream != 0
+	switch {
+	case late && !inside && c.r == c.w:
+		return nil
+	case late:
+		return tunnel.Fail(tunnel.RequestTimeout, fault)
+	case inside && fault.code == codeCalm:
+		return tunnel.Fail(tunnel.RequestHeadTooLarge, fault)
+	}
+	return tunnel.Fail(tunnel.RequestBad, fault)
 }

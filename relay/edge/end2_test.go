@@ -51,8 +51,8 @@ func TestHeadTimeout2(t *testing.T) {
 	} {
 		v := s.visit2()
 		send(v)
-		if a := v.receive(0); a.end != "GOAWAY PROTOCOL_ERROR" {
-			t.Errorf("%s: %q", name, a.end)
+		if got := v.receiveQuietly(); got != "GOAWAY PROTOCOL_ERROR" {
+			t.Errorf("%s: %q", name, got)
 		}
 		v.Close()
 	}
@@ -60,9 +60,14 @@ func TestHeadTimeout2(t *testing.T) {
 		nc := s.dial2()
 		io.WriteString(nc, begin)
 		v := &visitor2{Conn: nc, t: t, framer: http2.NewFramer(nc, nc.r)}
-		if a := v.receive(0); a.end != "GOAWAY PROTOCOL_ERROR" {
-			t.Errorf("%q: %q", begin, a.end)
+		if got := v.receiveQuietly(); got != "GOAWAY PROTOCOL_ERROR" {
+			t.Errorf("%q: %q", begin, got)
 		}
+	}
+	// Who has sent nothing of a request is late with none.
+	until(t, "the lines", func() bool { return strings.Count(s.log.String(), "status=0 cause=request_timeout") >= 4 })
+	if n := strings.Count(s.log.String(), "msg=request"); n != 4 {
+		t.Errorf("%d lines, want 4: %s", n, s.log)
 	}
 }
 

@@ -107,6 +107,7 @@ func TestConnectionErrors2(t *testing.T) {
 		}
 		v.Close()
 	}
+	until(t, "a line for each", func() bool { return strings.Count(s.log.String(), "status=0 cause=bad_request") == len(tests) })
 }
 
 // What is no connection of HTTP/2 is told so.

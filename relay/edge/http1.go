@@ -19,7 +19,7 @@ func (c *conn) respond(head []byte) bool {
 	*r = request{Request: tunnel.Request{ID: c.edge.ids.append(c.idBuf[:0])}, start: c.edge.begin()}
 	c.renew()
 	if err := c.http.Parse(head); err != nil {
-		c.refuse(err)
+		c.refuse(err, head)
 		return false
 	}
 	c.keep = !c.http.Close && !c.edge.draining.Load() && c.peer.refusal == nil
@@ -33,12 +33,14 @@ func (c *conn) respond(head []byte) bool {
 	} else {
 		c.enter(phaseBody)
 	}
-	if err := c.foresee(); err != nil {
-		c.refuse(err)
-		return false
-	}
 	c.describe(r)
-	out := c.edge.dispatch(c.ctx, c, r, c.http.Name)
+	var out outcome
+	if err := c.foresee(); err != nil {
+		r.place = c.edge.Lookup(c.http.Name) // for the log
+		out = c.edge.refuse(c, r, tunnel.AsFailure(err))
+	} else {
+		out = c.edge.dispatch(c.ctx, c, r, c.http.Name)
+	}
 	c.edge.settle(r, &c.peer, out)
 	if !c.keep {
 		// A visitor who did not ask for the end may send more.
@@ -103,7 +105,6 @@ func (c *conn) describe(r *request) {
 	case replayable(h.Method):
 		r.Flags |= tunnel.RequestReplayable
 	}
-	r.accept = h.Fields.Get("accept")
 	if c.addedFor != string(h.Host) {
 		c.addedFor = string(h.Host)
 		c.added = c.peer.fields(c.addedFor, h.Port)
@@ -126,15 +127,20 @@ func replayable(method []byte) bool {
 	return false
 }
 
-// refuse answers a head that is no request, and ends the connection.
-func (c *conn) refuse(err error) {
+// refuse answers a head that is no request, what came of which is begin, and ends
+// the connection.
+func (c *conn) refuse(err error, begin []byte) {
 	f, ok := errors.AsType[*tunnel.Failure](err)
 	if !ok {
 		return
 	}
 	r := &request{Request: tunnel.Request{ID: c.edge.ids.append(nil)}, start: c.edge.begin()}
 	c.renew()
-	out := c.edge.refuse(c, r, f)
+	asked := *r
+	if http1.BeginsHead(begin) {
+		asked.Method = []byte("HEAD") // which has no body in its answer, whatever is wrong
+	}
+	out := c.edge.refuse(c, &asked, f)
 	c.edge.settle(r, &c.peer, out)
 	if !c.over {
 		c.linger()

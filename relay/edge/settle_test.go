@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -234,8 +235,78 @@ func TestSettleWithoutAnswer(t *testing.T) {
 	if got := s.entries(3)[2].String(); got != `x HTTP/2.0 GET /left2 0 "visitor_gone" "share-relay" cut=false 0/0` {
 		t.Errorf("a visitor of HTTP/2 who left: %s", got)
 	}
-	if got, want := tallied(s.Meter), "request_version 5xx 1\nvisitor_gone none 2\n"; got != want {
+	v2 = s.visit2()
+	if a := v2.receive(v2.open(true, "GET", "/bad", "transfer-encoding", "chunked")); a.end != "RST_STREAM PROTOCOL_ERROR" {
+		t.Errorf("a malformed head of HTTP/2: %+v", a)
+	}
+	if got := s.entries(4)[3].String(); got != `    0 "bad_request" "share-relay" cut=false 0/0` {
+		t.Errorf("a malformed head of HTTP/2: %s", got)
+	}
+	if line := `status=0 cause=bad_request by=share-relay detail="a field of the connection"`; !s.stub.log.has(line) {
+		t.Errorf("the log has no %s: %s", line, s.stub.log)
+	}
+	// Its answer finds the stream reset.
+	stream := v2.open(false, "POST", "/longer", "content-length", "3")
+	await(t, entered, "the request")
+	v2.framer.WriteData(stream, false, []byte("four"))
+	if got := s.entries(5)[4].String(); got != `x HTTP/2.0 POST /longer 0 "visitor_incomplete" "share-relay" cut=false 0/0` {
+		t.Errorf("a body that is too long: %s", got)
+	}
+	// The relay's own page, and its own failure, find nobody.
+	for i, host := range []string{"home.test", "y.test"} {
+		v = s.visitThrough(func(nc *net.TCPConn) net.Conn { return deaf{nc} })
+		v.send("GET /?deaf HTTP/1.1\nHost: " + host + "\n\n")
+		want := [...]string{` HTTP/1.1 GET /?deaf 0 "visitor_gone" "share-relay" cut=false 0/0`, ` HTTP/1.1 GET /?deaf 0 "unknown_name" "share-relay" cut=false 0/0`}[i]
+		if got := s.entries(6 + i)[5+i].String(); got != want {
+			t.Errorf("%s: %s", host, got)
+		}
+	}
+	if got, want := tallied(s.Meter), "unknown_name none 1\nbad_request none 1\nrequest_version 5xx 1\nvisitor_gone none 3\nvisitor_incomplete none 1\n"; got != want {
 		t.Errorf("counted\n%swant\n%s", got, want)
+	}
+}
+
+// An unsent visitor has got nothing of an answer yet.
+type unsent struct{ visitor }
+
+func (unsent) sent() bool                            { return false }
+func (unsent) answer(*tunnel.Response, []byte) error { return nil }
+
+// What has not reached the visitor is not cut, whatever the agent has sent of it.
+func TestFailureBeforeTheVisitorsHead(t *testing.T) {
+	f := &tunnel.Failure{Cause: tunnel.TargetIncomplete, By: tunnel.Agent, AfterHead: true}
+	out := new(Edge).fail(unsent{}, &request{}, outcome{failure: f, status: 200})
+	if out.status != 502 || out.failure.Cause != f.Cause || out.failure.AfterHead || !f.AfterHead {
+		t.Errorf("got %d, %+v", out.status, out.failure)
+	}
+}
+
+// A request whose body is malformed is written down like any other, however much
+// of the body has come with the head.
+func TestSettleMalformedBody(t *testing.T) {
+	t.Parallel()
+	entered := make(chan bool)
+	s := newSeen(t, func(x *tunnel.Exchange) {
+		entered <- true
+		io.Copy(io.Discard, x)
+	}, nil)
+	const head = "POST /bad HTTP/1.1\nHost: x.test\nAccept: application/json\nTransfer-Encoding: chunked\n\n"
+	for i, later := range []bool{false, true} {
+		v := s.visit()
+		if v.send(head[:len(head)-1]); later {
+			v.send("\n")
+			await(t, entered, "the request")
+			v.send("x\n")
+		} else {
+			v.send("\nx\n")
+		}
+		a := v.receive("POST")
+		if a.want(t, 400, "bad_request"); a.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("later %v: the answer is %s", later, a.Header.Get("Content-Type"))
+		}
+		if got := s.entries(i + 1)[i].String(); !strings.HasPrefix(got, `x HTTP/1.1 POST /bad 400 "bad_request" "share-relay" cut=false 0/`) {
+			t.Errorf("later %v: %s", later, got)
+		}
 	}
 }
 

@@ -59,6 +59,31 @@ func TestBadSecondRequest(t *testing.T) {
 	}
 }
 
+// The answer to HEAD has no body, whatever is wrong with the request.
+func TestHeadIsRefusedWithoutBody(t *testing.T) {
+	t.Parallel()
+	s := newStub(t, ok, func(cfg *Config) { cfg.HeadTimeout = time.Millisecond })
+	for head, status := range map[string]string{
+		"HEAD / HTTP/1.1\nHost: x.test\nX : 1\n\n":                             "400",
+		"\nHEAD / HTTP/1.1\nHost: x.test\nHost: x.test\n\n":                    "400",
+		"HEAD / HTTP/1.1\nHost: x.test\nX: 1\x00":                              "400",
+		"HEAD / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\n\nx\n":     "400",
+		"HEAD / HTTP/1.1\nHost: x.test\nTransfer-Encoding: gzip\n\n":           "501",
+		"HEAD / HTTP/3.0\nHost: x.test\n\n":                                    "505",
+		"HEAD /" + strings.Repeat("a", 17<<10) + " HTTP/1.1\nHost: x.test\n\n": "414",
+		"HEAD / HTTP/1.1\nHost":                                                "408",
+	} {
+		v := s.visit()
+		v.send(head)
+		got, err := v.ends()
+		answer, body, _ := strings.Cut(got, "\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 "+status) || body != "" || err != io.EOF {
+			t.Errorf("%.60q: got %q with body %q, %v; want %s without", head, answer, body, err, status)
+		}
+		v.Close()
+	}
+}
+
 // A visitor who was told of the timeout and still sends gets to read that.
 func TestLingerOutlastsTheWatch(t *testing.T) {
 	t.Parallel()

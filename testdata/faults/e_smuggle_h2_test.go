@@ -60,5 +60,12 @@ func smuggledH2() []fault {
 			t.wantNothing()
 		}})
 	}
-	return all
+	return append(all, fault{"X619", "HTTP 2 smuggling: the log names it", func(r *run) {
+		t := r.open(setup{script: reply(ok), relay: r.ownRelay("127.0.0.1:0")})
+		v := t.visitH2(t.relay.addr)
+		v.answer(v.request(true, get(t, field{"transfer-encoding", "chunked"})...))
+		if !eventually(patience, func() bool { return len(t.relay.log.with(`"request"`, `"bad_request"`)) > 0 }) {
+			t.Errorf("no request with cause bad_request in the relay's log")
+		}
+	}})
 }

@@ -91,6 +91,10 @@ func checkPartialLine(line []byte) error {
 	return nil
 }
 
+// BeginsHead reports whether buf begins as a HEAD request does, be that well
+// formed or not: its answer has no body (RFC 9110 9.3.2).
+func BeginsHead(buf []byte) bool { return bytes.HasPrefix(skipEmptyLine(buf), []byte("HEAD ")) }
+
 // skipEmptyLine removes the one empty line that may stand before a request
 // (RFC 9112 2.2).
 func skipEmptyLine(head []byte) []byte {

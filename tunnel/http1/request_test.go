@@ -178,6 +178,17 @@ func TestRequestHeadFailsEarly(t *testing.T) {
 	}
 }
 
+func TestBeginsHead(t *testing.T) {
+	for in, want := range map[string]bool{
+		"HEAD / HTTP/1.1\r\nHost": true, "\r\nHEAD ": true, "HEAD \x00": true,
+		"": false, "HEAD": false, "head /": false, "HEADS /": false, " HEAD /": false, "\r\n\r\nHEAD /": false, "GET / HTTP/1.1\r\nHEAD ": false,
+	} {
+		if got := BeginsHead([]byte(in)); got != want {
+			t.Errorf("%q: got %v, want %v", in, got, want)
+		}
+	}
+}
+
 func TestParseRefusesWhatIsNoWholeHead(t *testing.T) {
 	var q Request
 	var p Response
