@@ -122,6 +122,13 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, g *stran
 	if err != nil {
 		if d.AgentsOnly {
 			r.strangers.failed(conn.RemoteAddr())
+		} else if begin := plainText(err); begin != nil && r.refusal(within) == nil {
+			r.visiting.Add(1)
+			defer r.visiting.Add(-1)
+			r.strangers.met(g)
+			r.refused(err)
+			r.edge.Stray(conn, begin)
+			return
 		}
 		r.turnAway(d, conn, err)
 		return
@@ -149,6 +156,21 @@ func (r *Relay) admit(ctx context.Context, d *Door, config *tls.Config, g *stran
 	default:
 		r.edge.Serve(nc, conn, first, covers)
 	}
+}
+
+// plainText is what came in place of a TLS handshake if that is text, as a request
+// in plain begins; nil if it is none.
+func plainText(err error) []byte {
+	e, ok := errors.AsType[tls.RecordHeaderError](err)
+	if !ok || e.Conn == nil {
+		return nil
+	}
+	for _, c := range e.RecordHeader {
+		if c < ' ' || c > '~' {
+			return nil
+		}
+	}
+	return e.RecordHeader[:]
 }
 
 // turnAway closes a connection that did not come to be anybody's.

@@ -102,6 +102,20 @@ func TestDoors(t *testing.T) {
 			closed(t, conn)
 		}
 	})
+	t.Run("plain visitor at the TLS door", func(t *testing.T) {
+		resp, _ := get(t, s.dial(doorHTTPS), "share.test")
+		if got := resp.Header.Get("Share-Error"); resp.StatusCode != 400 || got != "bad_request" || !resp.Close {
+			t.Errorf("got %d %q, close %v", resp.StatusCode, got, resp.Close)
+		}
+		conn := s.dial(doorHTTPS)
+		io.WriteString(conn, "HEAD / HTTP/1.1\r\nHost: share.test\r\n\r\n")
+		if b, err := io.ReadAll(conn); !strings.HasPrefix(string(b), "HTTP/1.1 400") || !strings.HasSuffix(string(b), "\r\n\r\n") || err != nil {
+			t.Errorf("HEAD: got %q, %v", b, err)
+		}
+		if !s.log.line("cause=bad_request", "plain HTTP where TLS is spoken") {
+			t.Errorf("log: %s", s.log)
+		}
+	})
 	t.Run("plain agent at the TLS door", func(t *testing.T) {
 		conn := s.dial(doorHTTPS)
 		if _, err := connect(t, conn, tunnel.Hello{}, say("")); err == nil {

@@ -6,6 +6,7 @@ package edge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -246,6 +247,22 @@ func (e *Edge) Refuse(nc, raw net.Conn, first []byte, second bool, why *tunnel.F
 	c := newConn(e, nc, raw, first)
 	c.peer.refusal = why
 	e.run(c)
+}
+
+// errStray is a visitor who speaks no TLS where it is spoken.
+var errStray = errors.New("plain HTTP where TLS is spoken")
+
+// Stray tells a visitor who began with a request in plain where TLS is spoken, and
+// closes nc. What was read of the request is lost but for its beginning.
+func (e *Edge) Stray(nc net.Conn, begin []byte) {
+	c := newConn(e, nc, nc, nil)
+	if !e.add(c) {
+		nc.Close()
+		return
+	}
+	defer e.remove(c)
+	defer c.release()
+	c.refuse(tunnel.Fail(tunnel.RequestBad, errStray), begin)
 }
 
 func (e *Edge) add(c connection) bool {
