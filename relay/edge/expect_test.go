@@ -180,6 +180,12 @@ func TestRequestTrailers(t *testing.T) {
 	if a := v.receive("POST"); a.body != "one" {
 		t.Errorf("got %q", a.body)
 	}
+	// So it is when the body has taken the head's place in the buffer.
+	v.send("POST / HTTP/1.1\nHost: x.test\nTransfer-Encoding: chunked\nConnection: X-Hop\nTrailer: X-Sum\n\n")
+	v.send("10000\n" + strings.Repeat("x-hop,", 1<<16/6+1)[:1<<16] + "\n0\nX-Sum: one\nX-Hop: no\n\n")
+	if a := v.receive("POST"); a.body != "one" {
+		t.Errorf("behind a large body: got %q", a.body)
+	}
 	v2 := s.visit2()
 	stream := v2.open(false, "POST", "/", "trailer", "x-sum")
 	v2.framer.WriteData(stream, false, []byte("body"))
