@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,5 +63,49 @@ func TestBackoffBound(t *testing.T) {
 	b.bound(provenAfter)
 	if got := b.next(now, 0); got != 0 {
 		t.Errorf("a long session is followed after %v, want at once", got)
+	}
+}
+
+func TestRunBeforeTheRelay(t *testing.T) {
+	addr := closedAddr(t)
+	r := start(t, Config{Relay: mustRelay(t, "http://"+addr), Target: newTarget(t, hello)})
+	if e := r.event(EventReconnecting); !strings.Contains(e.Reason, "nothing listens") || e.Retry > retryNear {
+		t.Errorf("reconnecting: %+v", e)
+	}
+	relay := newFakeRelay(t)
+	relay.stop()
+	relay.listen(addr)
+	began := time.Now()
+	relay.waitBound()
+	if took := time.Since(began); took > 200*time.Millisecond {
+		t.Errorf("bound %v after the relay listens, want at most 200ms", took)
+	}
+	r.event(EventReady)
+}
+
+func TestRunReconnects(t *testing.T) {
+	relay := newFakeRelay(t)
+	cfg := Config{Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello), StateDir: t.TempDir(), Folder: "/src", Takeover: true}
+	r := start(t, cfg)
+	first := r.event(EventReady)
+	for range 2 {
+		relay.stop()
+		if e := r.event(EventReconnecting); e.Reason == "" {
+			t.Errorf("reconnecting without a reason: %+v", e)
+		}
+		relay.listen(relay.addr)
+		began := time.Now()
+		again := r.event(EventReady)
+		if took := time.Since(began); took > 300*time.Millisecond {
+			t.Errorf("ready %v after the relay listens again", took)
+		}
+		if again.URL != first.URL || again.Name != first.Name || !again.Verified {
+			t.Errorf("ready again: %+v, want %+v", again, first)
+		}
+	}
+	relay.mu.Lock()
+	defer relay.mu.Unlock()
+	if a, b := relay.binds[0], relay.binds[1]; !a.Takeover || b.Takeover || a.Seed != b.Seed || a.Holder != b.Holder || a.Seed == "" {
+		t.Errorf("binds %+v and %+v: want the same seed and holder, and takeover once", a, b)
 	}
 }

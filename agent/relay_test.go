@@ -3,18 +3,15 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"share/tunnel"
-	"share/tunnel/cmdline"
 )
 
 // fakeRelay takes agents on loopback and shows their tunnels under one public
@@ -241,87 +238,4 @@ func (r *fakeRelay) serveVisitor(w http.ResponseWriter, req *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	io.WriteString(w, a.body)
-}
-
-// running is an agent that a test has started.
-type running struct {
-	t      *testing.T
-	agent  *Agent
-	cancel context.CancelFunc
-	events chan Event
-	done   chan struct{}
-	err    error // what Run returned, once done is closed
-}
-
-// start runs an agent for cfg until the test ends.
-func start(t *testing.T, cfg Config) *running {
-	t.Helper()
-	r := &running{t: t, events: make(chan Event, 1024), done: make(chan struct{})}
-	cfg.OnEvent = func(e Event) {
-		if cfg.Token != "" && strings.Contains(fmt.Sprintf("%+v", e), cfg.Token) {
-			t.Errorf("event shows the token: %+v", e)
-		}
-		r.events <- e
-	}
-	a, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r.agent, r.cancel = a, cancel
-	go func() {
-		r.err = a.Run(ctx)
-		close(r.done)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		a.Cut()
-		<-r.done
-	})
-	return r
-}
-
-// wait returns what Run returned.
-func (r *running) wait() error {
-	r.t.Helper()
-	select {
-	case <-r.done:
-		return r.err
-	case <-time.After(10 * time.Second):
-		r.t.Fatal("Run did not return")
-		return nil
-	}
-}
-
-// event returns the next event of a kind; others are dropped.
-func (r *running) event(kind EventKind) Event {
-	r.t.Helper()
-	timeout := time.After(10 * time.Second)
-	for {
-		select {
-		case e := <-r.events:
-			if e.Kind == kind {
-				return e
-			}
-		case <-timeout:
-			r.t.Fatalf("no %v event", kind)
-		}
-	}
-}
-
-// wantError fails unless Run returned a *cmdline.Error with this code and text.
-func (r *running) wantError(code int, text string) {
-	r.t.Helper()
-	err := r.wait()
-	e, ok := errors.AsType[*cmdline.Error](err)
-	if !ok || e.Code != code || !containsFold(e.Message, text) {
-		r.t.Errorf("Run returned %s; want code %d and %q", describe(err), code, text)
-	}
-}
-
-func describe(err error) string {
-	if e, ok := errors.AsType[*cmdline.Error](err); ok {
-		return fmt.Sprintf("code %d, %q, hint %q", e.Code, e.Message, e.Hint)
-	}
-	return fmt.Sprint(err)
 }
