@@ -2,7 +2,9 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 )
@@ -66,16 +68,28 @@ func conformLease(t *testing.T, s Store) {
 // conformExpiry has one lease that is renewed while another ends: neither may
 // end early.
 func conformExpiry(t *testing.T, s Store) {
-	const ttl = time.Second
+	var err error
+	// A machine that stalls for as long as a lease lasts gets longer ones.
+	for _, ttl := range []time.Duration{time.Second, 5 * time.Second, 15 * time.Second} {
+		if err = expires(t, s, ttl.String()+"/", ttl); err == nil {
+			return
+		}
+	}
+	t.Error(err)
+}
+
+// expires is conformExpiry with leases that last ttl, of entries under prefix.
+func expires(t *testing.T, s Store, prefix string, ttl time.Duration) error {
 	ctx := t.Context()
-	events := watch(t, s, "", 0)
+	events := watch(t, s, prefix, 0)
 	granted := time.Now()
 	lost, kept := grant(t, s, ttl), grant(t, s, ttl)
-	set(t, s, "lost", "", lost)
-	set(t, s, "kept", "", kept)
-	for _, key := range []string{"lost", "kept"} {
-		if e := events.next(t); e.Key != key || e.Deleted {
-			t.Fatalf("event %+v, want %s", e, key)
+	for key, lease := range map[string]Lease{"lost": lost, "kept": kept} {
+		if _, err := s.Commit(ctx, nil, []Write{{Key: prefix + key, Lease: lease}}); err != nil {
+			return fmt.Errorf("set %s after %v: %w", key, time.Since(granted), err)
+		}
+		if e := events.next(t); e.Key != prefix+key || e.Deleted {
+			return fmt.Errorf("event %+v, want %s", e, key)
 		}
 	}
 	renewed := granted
@@ -89,23 +103,26 @@ func conformExpiry(t *testing.T, s Store) {
 		case <-renewing.C:
 			renewed = time.Now()
 			if err := s.Renew(ctx, kept); err != nil {
-				t.Fatalf("renew after %v: %v", time.Since(granted), err)
+				return fmt.Errorf("renew after %v: %w", time.Since(granted), err)
 			}
 		}
-		if time.Since(granted) > patience {
+		if time.Since(granted) > ttl+patience {
 			t.Fatal("no lease has ended")
 		}
 	}
-	if gone.Key != "lost" || !gone.Deleted || time.Since(granted) < ttl {
-		t.Fatalf("after %v of %v: %+v", time.Since(granted), ttl, gone)
+	if gone.Key != prefix+"lost" || !gone.Deleted || time.Since(granted) < ttl {
+		return fmt.Errorf("after %v of %v: %+v", time.Since(granted), ttl, gone)
 	}
 	if err := s.Renew(ctx, lost); !errors.Is(err, ErrNotFound) {
 		t.Errorf("renewed a lease that has ended: %v", err)
 	}
-	if gone = events.next(t); gone.Key != "kept" || !gone.Deleted || time.Since(renewed) < ttl {
-		t.Fatalf("%v after it was renewed for %v: %+v", time.Since(renewed), ttl, gone)
+	if gone = events.next(t); gone.Key != prefix+"kept" || !gone.Deleted || time.Since(renewed) < ttl {
+		return fmt.Errorf("%v after it was renewed for %v: %+v", time.Since(renewed), ttl, gone)
 	}
-	if got := all(t, s); len(got) > 0 {
-		t.Errorf("left %v", got)
+	for key := range all(t, s) {
+		if strings.HasPrefix(key, prefix) {
+			t.Errorf("%s is left", key)
+		}
 	}
+	return nil
 }

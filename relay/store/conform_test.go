@@ -317,7 +317,7 @@ func conformClosed(t *testing.T, s Store) {
 		watching <- s.Watch(context.Background(), "", 0, func(Event) error { return nil })
 	}()
 	shut(t, s)
-	if err := <-watching; !errors.Is(err, ErrClosed) {
+	if err := await(t, watching, "the watcher's end"); !errors.Is(err, ErrClosed) {
 		t.Errorf("a watcher was left with %v", err)
 	}
 	for what, err := range callAll(t.Context(), s) {

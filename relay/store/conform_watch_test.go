@@ -154,7 +154,10 @@ func conformWatch(t *testing.T, s Store) {
 func conformNow(t *testing.T, s Store) {
 	set(t, s, "before", "", 0)
 	w := watch(t, s, "", -1)
-	for i := 0; ; i++ {
+	for i, began := 0, time.Now(); ; i++ {
+		if time.Since(began) > patience {
+			t.Fatal("no event")
+		}
 		revision := set(t, s, "after", fmt.Sprint(i), 0)
 		select {
 		case e := <-w.events:

@@ -31,7 +31,7 @@ func TestLend(t *testing.T) {
 	go func() { // Lend ends it
 		watching <- l.Watch(context.Background(), "", last-1, func(Event) error { close(seen); return nil })
 	}()
-	<-seen
+	await(t, seen, "an event")
 	if err := l.Recall(); !errors.Is(err, ErrLocked) {
 		t.Errorf("called back while it is here: %v", err)
 	}
@@ -65,10 +65,10 @@ func TestLend(t *testing.T) {
 	if err := l.Recall(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-got; err != nil {
+	if err := await(t, got, "the call's end"); err != nil {
 		t.Error(err)
 	}
-	if err := <-watching; !errors.Is(err, ErrCompacted) {
+	if err := await(t, watching, "the watcher's end"); !errors.Is(err, ErrCompacted) {
 		t.Errorf("a watcher was left with %v", err)
 	}
 	if got := all(t, l); !maps.Equal(got, map[string]string{"a": "1", "b": "2"}) {
@@ -90,7 +90,7 @@ func TestLendForGood(t *testing.T) {
 	}()
 	other := reopen(t, path)
 	shut(t, l)
-	if err := <-got; !errors.Is(err, ErrClosed) {
+	if err := await(t, got, "the call's end"); !errors.Is(err, ErrClosed) {
 		t.Errorf("a call was left with %v", err)
 	}
 	set(t, other, "a", "1", 0)
@@ -131,7 +131,7 @@ func TestLendDuringSnapshot(t *testing.T) {
 	if err != nil || told != 2 {
 		t.Errorf("told of %d entries, %v", told, err)
 	}
-	if err := <-lent; err != nil || l.Here() {
+	if err := await(t, lent, "the end of Lend"); err != nil || l.Here() {
 		t.Errorf("lent when it was read: %v", err)
 	}
 	mine := errors.Join(errors.New("mine"), ErrClosed)

@@ -19,6 +19,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// await fails the test unless something comes in time.
+func await[T any](t testing.TB, c <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("%s: nothing after %v", what, patience)
+	}
+	return v
+}
+
 // reopen opens the store in path; the test closes it.
 func reopen(t testing.TB, path string) *Bolt {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -15,6 +16,8 @@ func TestWatchSlow(t *testing.T) {
 	b := openNew(t)
 	set(t, b, "first", "", 0)
 	begun, goOn := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(goOn) })
+	defer release() // a test that fails does not wait either
 	done := make(chan error, 1)
 	go func() { // the store's end ends it
 		done <- b.Watch(context.Background(), "", 0, func(e Event) error {
@@ -26,7 +29,7 @@ func TestWatchSlow(t *testing.T) {
 			return nil
 		})
 	}()
-	<-begun
+	await(t, begun, "the first event")
 	var last int64
 	for range feedEvents/MaxWrites + 1 {
 		writes := make([]Write, MaxWrites)
@@ -38,8 +41,8 @@ func TestWatchSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(goOn)
-	if err := <-done; !errors.Is(err, ErrCompacted) {
+	release()
+	if err := await(t, done, "the slow watcher's end"); !errors.Is(err, ErrCompacted) {
 		t.Errorf("the slow watcher: %v", err)
 	}
 	if err := watch(t, b, "", 0).end(t); !errors.Is(err, ErrCompacted) {
