@@ -57,6 +57,18 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// await fails the test unless something comes in time.
+func await[T any](t *testing.T, c <-chan T, what string) (v T) {
+	t.Helper()
+	const patience = 30 * time.Second
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("%s: nothing after %v", what, patience)
+	}
+	return v
+}
+
 // A flood from one address brings it fewer bytes than it sends, and who comes
 // over TCP is served meanwhile.
 func TestFlood(t *testing.T) {
@@ -71,8 +83,8 @@ func TestFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	const questions = 20 * answerBurst
-	got := make(chan int)
-	go func() {
+	got := make(chan int, 1)
+	go func() { // ended by nc's deadline, or its end
 		n, b := 0, make([]byte, maxUDP)
 		for {
 			k, err := nc.Read(b)

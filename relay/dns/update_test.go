@@ -90,10 +90,10 @@ func TestUpdateSpreads(t *testing.T) {
 		}
 		return []string{secondAddr}, nil
 	}
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- u.Present(t.Context(), at, "value") }()
 	for range 2 {
-		<-asked
+		await(t, asked, "the search for a server")
 	}
 	select {
 	case err := <-done:
@@ -104,7 +104,7 @@ func TestUpdateSpreads(t *testing.T) {
 	if err := NewUpdater(secondAddr, key).Present(t.Context(), at, "value"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	if err := await(t, done, "the end of Present"); err != nil {
 		t.Error(err)
 	}
 }
