@@ -3,7 +3,6 @@ package admin
 import (
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"share/relay/domain"
 	"share/relay/meter"
 	"share/relay/route"
-	"share/relay/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,16 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // newRelay is a relay with an empty store.
 func newRelay(t testing.TB) *Relay {
 	t.Helper()
-	s, err := store.OpenBolt(filepath.Join(t.TempDir(), "db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	r := &Relay{Accounts: account.New(s), Names: route.NewRegistry(), Meter: new(meter.Meter), State: func() State { return State{} }, Version: "test"}
+	r := &Relay{Accounts: account.New(openStore(t)), Names: route.NewRegistry(), Meter: new(meter.Meter), State: func() State { return State{} }, Version: "test"}
 	r.Names.Accounts = r.Accounts
 	r.Domains = domain.New(domain.Config{Accounts: r.Accounts, Names: r.Names, Own: "share.test"})
 	return r

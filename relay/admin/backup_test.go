@@ -39,13 +39,18 @@ func operate(t *testing.T, s store.Store) (*Client, *Relay) {
 	return NewClient(socket), r
 }
 
-func openStore(t *testing.T) store.Store {
+// openStore returns an empty store that lasts for the test.
+func openStore(t testing.TB) store.Store {
 	t.Helper()
 	s, err := store.OpenBolt(filepath.Join(t.TempDir(), "db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
