@@ -15,7 +15,7 @@ import (
 // what came before arrives.
 func TestAbort(t *testing.T) {
 	t.Parallel()
-	read := make(chan bool)
+	read := make(chan bool, 10) // of all exchanges
 	s := newStub(t, func(x *tunnel.Exchange) {
 		length := int64(-1)
 		if string(x.Request().Target) == "/length" {
@@ -24,7 +24,10 @@ func TestAbort(t *testing.T) {
 		x.SendResponse(response(200, length))
 		io.WriteString(x, "part")
 		x.Flush()
-		<-read // or the failure might come before the head has left
+		select {
+		case <-read: // or the failure might come before the head has left
+		case <-t.Context().Done(): // before the cleanup, also of a test that fails
+		}
 		x.Abort(&tunnel.Failure{Cause: tunnel.TargetIncomplete})
 	}, nil)
 	secure := s.secureDoor("x.test")
@@ -75,13 +78,14 @@ func TestAbort(t *testing.T) {
 
 	v := s.visit2()
 	stream := v.open(true, "GET", "/")
-	go func() { read <- true }()
-	if a := v.receive(stream); a.end != "RST_STREAM INTERNAL_ERROR" || a.status != "200" || a.body != "part" {
+	a := v.receiveUntil(stream, func(a *answer2) bool { return a.body == "part" })
+	read <- true
+	if a.end = v.receive(stream).end; a.end != "RST_STREAM INTERNAL_ERROR" || a.status != "200" || a.body != "part" {
 		t.Errorf("HTTP/2: %+v", a)
 	}
 	// The connection lives on.
 	stream = v.open(true, "GET", "/none", "x-forwarded-for", "1")
-	go func() { read <- true }()
+	read <- true
 	if a := v.receive(stream); a.end != "RST_STREAM INTERNAL_ERROR" {
 		t.Errorf("HTTP/2, again: %+v", a)
 	}
@@ -151,8 +155,9 @@ func TestEndIsMissing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			sent := make(chan *tunnel.Exchange)
+			sent := make(chan *tunnel.Exchange, 1)
 			ended := make(chan bool)
+			defer close(ended)
 			s := newStub(t, func(x *tunnel.Exchange) {
 				x.SendResponse(response(200, int64(tt.size)))
 				io.WriteString(x, strings.Repeat("x", tt.size))
@@ -162,13 +167,12 @@ func TestEndIsMissing(t *testing.T) {
 			}, nil)
 			v := s.visit()
 			v.send("GET / HTTP/1.1\nHost: x.test\n\n")
-			x := <-sent
+			x := await(t, sent, "the answer")
 			if tt.ends {
 				x.End(nil)
 			} else {
 				x.Abort(&tunnel.Failure{Cause: tunnel.TargetTimeout})
 			}
-			close(ended)
 			resp, err := http.ReadResponse(v.r, nil)
 			if err != nil || resp.StatusCode != tt.want {
 				t.Fatalf("%v, %v; want status %d", resp, err, tt.want)

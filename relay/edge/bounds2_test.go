@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -172,13 +171,12 @@ func TestUnreadFrames2(t *testing.T) {
 // Streams above the bound are refused, so that the visitor may try again.
 func TestRefused2(t *testing.T) {
 	t.Parallel()
-	finish := make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
-		<-finish
+		g.hold()
 		respond(x, 200, "ok")
 	}, nil)
-	release := sync.OnceFunc(func() { close(finish) })
-	t.Cleanup(release)
 	v := s.visit2()
 	var streams []uint32
 	for range maxStreams {
@@ -202,7 +200,7 @@ func TestRefused2(t *testing.T) {
 		}
 		return c.last == v.next-2
 	})
-	release()
+	g.open()
 	until(t, "the last request's end", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()

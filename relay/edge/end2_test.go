@@ -132,15 +132,15 @@ func TestParked2(t *testing.T) {
 // more.
 func TestDrain2(t *testing.T) {
 	t.Parallel()
-	entered, finish := make(chan bool), make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
-		entered <- true
-		<-finish
+		g.hold()
 		respond(x, 200, "drained")
 	}, nil)
 	idle, busy := s.visit2(), s.visit2()
 	first := busy.open(true, "GET", "/")
-	await(t, entered, "a request")
+	await(t, g.entered, "a request")
 	until(t, "both", func() bool {
 		for _, c := range s.all(nil) {
 			c := c.(*conn2)
@@ -153,16 +153,16 @@ func TestDrain2(t *testing.T) {
 		}
 		return len(s.all(nil)) == 2
 	})
-	drained := make(chan error)
+	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(context.Background()) }()
 	idle.wantLast(0, http2.ErrCodeNo)
 	idle.Close()
 	busy.awaitGoAway(maxWindow)
 	second := busy.open(true, "GET", "/") // under way when the visitor learned
-	await(t, entered, "a request behind the first GOAWAY")
+	await(t, g.entered, "a request behind the first GOAWAY")
 	busy.awaitGoAway(second)
 	busy.open(true, "GET", "/") // not served
-	close(finish)
+	g.open()
 	answers := map[uint32]string{}
 	for {
 		frame, err := busy.framer.ReadFrame()
@@ -208,16 +208,17 @@ func (v *visitor2) awaitGoAway(last uint32) {
 // the connection's end.
 func TestVisitorGoesAway2(t *testing.T) {
 	t.Parallel()
-	finish := make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
-		<-finish
+		g.hold()
 		respond(x, 200, "ok")
 	}, nil)
 	v := s.visit2()
 	stream := v.open(true, "GET", "/")
 	v.framer.WriteGoAway(0, http2.ErrCodeNo, nil)
 	v.awaitGoAway(maxWindow)
-	close(finish)
+	g.open()
 	if a := v.receive(stream); a.body != "ok" {
 		t.Errorf("got %+v", a)
 	}
@@ -229,15 +230,15 @@ func TestVisitorGoesAway2(t *testing.T) {
 // Shed makes room without harm to a request.
 func TestShed2(t *testing.T) {
 	t.Parallel()
-	entered, finish := make(chan bool), make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
-		entered <- true
-		<-finish
+		g.hold()
 		respond(x, 200, "ok")
 	}, nil)
 	busy := s.visit2()
 	stream := busy.open(true, "GET", "/")
-	await(t, entered, "the request")
+	await(t, g.entered, "the request")
 	idle := s.visit2()
 	idle.framer.WritePing(false, [8]byte{1})
 	for answered := false; !answered; {
@@ -250,7 +251,7 @@ func TestShed2(t *testing.T) {
 	stop := s.shed()
 	idle.wantLast(0, http2.ErrCodeNo)
 	stop()
-	close(finish)
+	g.open()
 	if a := busy.receive(stream); a.body != "ok" {
 		t.Errorf("busy: %+v", a)
 	}
@@ -371,5 +372,5 @@ func TestDrainOfEnded2(t *testing.T) {
 		t.Errorf("Read: %v, want what the visitor sends", err)
 	}
 	far.Close()
-	<-wrote
+	await(t, wrote, "the end of Write")
 }

@@ -305,7 +305,8 @@ func TestIgnored2(t *testing.T) {
 // Trailers that are under way when the answer ends belong to nobody.
 func TestLateTrailers2(t *testing.T) {
 	t.Parallel()
-	asked, finish := make(chan string, 9), make(chan bool)
+	asked, finish := make(chan string, 9), make(chan bool, 3)
+	defer close(finish)
 	s := newStub(t, func(x *tunnel.Exchange) {
 		asked <- string(x.Request().Target)
 		if string(x.Request().Target) == "/early" {

@@ -89,7 +89,8 @@ func tallied(m *meter.Meter) string {
 // once, under its cause, and has one line.
 func TestSettle(t *testing.T) {
 	t.Parallel()
-	begun := make(chan bool)
+	begun := make(chan bool, 2)
+	defer close(begun)
 	var again atomic.Bool
 	s := newSeen(t, func(x *tunnel.Exchange) {
 		agents := func(status int, name, value string) {
@@ -209,7 +210,7 @@ func TestNothingIsCut(t *testing.T) {
 // one.
 func TestSettleWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	entered := make(chan bool)
+	entered := make(chan bool, 2)
 	s := newSeen(t, func(x *tunnel.Exchange) {
 		gone := aborted(x)
 		entered <- true

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A stub is an Edge whose only tunnel, at x.test, leads to a handler that
 // stands for an agent. home.test is the relay's own host.
@@ -277,6 +277,26 @@ func until(t testing.TB, what string, is func() bool) {
 			t.Fatalf("%s: not after %v", what, patience)
 		}
 	}
+}
+
+// A gate holds exchanges until it is opened. Tests defer that: one that fails
+// does not wait either.
+type gate struct {
+	entered chan bool // one for each exchange that is held
+	opened  chan bool
+	open    func()
+}
+
+func newGate() *gate {
+	g := &gate{entered: make(chan bool, 1000), opened: make(chan bool)}
+	g.open = sync.OnceFunc(func() { close(g.opened) })
+	return g
+}
+
+// hold returns once g is open.
+func (g *gate) hold() {
+	g.entered <- true
+	<-g.opened
 }
 
 // await fails the test unless something comes in time.

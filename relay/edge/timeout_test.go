@@ -268,19 +268,19 @@ func TestRequestInTheSocket(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	entered, finish := make(chan bool), make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
-		entered <- true
-		<-finish
+		g.hold()
 		respond(x, 200, "drained")
 	}, nil)
 	idle, busy, half := s.visit(), s.visit(), s.visit()
 	half.send("GET / HTTP/1.1\nHost")
 	busy.send("GET / HTTP/1.1\nHost: x.test\n\n")
-	await(t, entered, "a request")
+	await(t, g.entered, "a request")
 	busy2 := s.visit2()
 	stream := busy2.open(true, "GET", "/")
-	await(t, entered, "a request of HTTP/2")
+	await(t, g.entered, "a request of HTTP/2")
 	until(t, "half a head", func() bool {
 		n := 0
 		for _, c := range s.firsts() {
@@ -293,19 +293,19 @@ func TestDrain(t *testing.T) {
 		return n == 1
 	})
 
-	drained := make(chan error)
+	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(context.Background()) }()
 	if rest, err := idle.ends(); rest != "" || err != io.EOF {
 		t.Errorf("idle: %q, %v", rest, err)
 	}
 	half.send(": x.test\n\n")
-	await(t, entered, "a request whose head had begun")
+	await(t, g.entered, "a request whose head had begun")
 	select {
 	case err := <-drained:
 		t.Fatalf("Drain returned %v with requests open", err)
 	default:
 	}
-	close(finish)
+	g.open()
 	for name, v := range map[string]*rawVisitor{"busy": busy, "half a head": half} {
 		a := v.receive("GET")
 		if a.body != "drained" || a.err != nil || !a.Close {
@@ -326,7 +326,7 @@ func TestDrain(t *testing.T) {
 
 func TestDrainEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	entered := make(chan bool)
+	entered := make(chan bool, 1)
 	s := newStub(t, func(x *tunnel.Exchange) {
 		x.SendResponse(response(200, -1))
 		io.WriteString(x, "never whole")
@@ -381,10 +381,10 @@ func (s *stub) shed() (stop func()) {
 // Shed makes room without harm to a request.
 func TestShed(t *testing.T) {
 	t.Parallel()
-	entered, finish := make(chan bool), make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
-		entered <- true
-		<-finish
+		g.hold()
 		respond(x, 200, "ok")
 	}, nil)
 	var idle []*rawVisitor
@@ -393,7 +393,7 @@ func TestShed(t *testing.T) {
 	}
 	busy := s.visit()
 	busy.send("GET / HTTP/1.1\nHost: x.test\n\n")
-	await(t, entered, "the request")
+	await(t, g.entered, "the request")
 	until(t, "all connections", func() bool { return len(s.all(nil)) == 6 })
 	stop := s.shed()
 	for _, v := range idle {
@@ -402,7 +402,7 @@ func TestShed(t *testing.T) {
 		}
 	}
 	stop()
-	close(finish)
+	g.open()
 	if a := busy.receive("GET"); a.body != "ok" || a.Close {
 		t.Errorf("busy: %q, close %v", a.body, a.Close)
 	}

@@ -127,7 +127,7 @@ func TestUpgradeRefused(t *testing.T) {
 // A reset passes as a reset, each way.
 func TestUpgradeReset(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
+	ended := make(chan error, 3)
 	s := newStub(t, func(x *tunnel.Exchange) {
 		switched(x)
 		p, err := x.Data()

@@ -32,14 +32,14 @@ func TestPipelinedBytesStayOutOfABody(t *testing.T) {
 		first  = window - 4<<10 // the rest finds no room
 		last   = 30 << 10       // read at once, and more than is copied before it is sent
 	)
-	entered, read := make(chan bool), make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
 		if string(x.Request().Method) == "GET" {
 			respond(x, 200, "second")
 			return
 		}
-		entered <- true
-		<-read
+		g.hold()
 		body, err := io.ReadAll(x)
 		if want := bytes.Repeat([]byte("a"), first+last); err != nil || !bytes.Equal(body, want) {
 			t.Errorf("the agent got %d bytes with %d of another request, %v", len(body), bytes.Count(body, []byte("b")), err)
@@ -49,7 +49,7 @@ func TestPipelinedBytesStayOutOfABody(t *testing.T) {
 	var taken atomic.Int64
 	v := s.visitThrough(func(nc *net.TCPConn) net.Conn { return &counted{nc, &taken} })
 	v.send("POST / HTTP/1.1\nHost: x.test\nContent-Length: 288768\n\n")
-	await(t, entered, "the request")
+	await(t, g.entered, "the request")
 	before := taken.Load()
 	v.Write(bytes.Repeat([]byte("a"), first))
 	until(t, "the first part", func() bool { return taken.Load() == before+first })
@@ -67,7 +67,7 @@ func TestPipelinedBytesStayOutOfABody(t *testing.T) {
 		until(t, "the next request", func() bool { return taken.Load() > before+first+last })
 		t.Error("the next request is read while the body's bytes are in use")
 	}
-	close(read)
+	g.open()
 	if a := v.receive("POST"); a.body != "first" {
 		t.Errorf("first answer: %q", a.body)
 	}

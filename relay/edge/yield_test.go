@@ -48,17 +48,17 @@ func TestYield(t *testing.T) {
 // also where nothing was under way, and where the connection had just been taken.
 func TestYield2(t *testing.T) {
 	t.Parallel()
-	entered, finish := make(chan bool), make(chan bool)
+	g := newGate()
+	defer g.open()
 	s := newStub(t, func(x *tunnel.Exchange) {
 		if string(x.Request().Target) == "/long" {
-			entered <- true
-			<-finish
+			g.hold()
 		}
 		respond(x, 200, "whole")
 	}, nil)
 	busy, idle := s.visit2(), s.visit2()
 	first := busy.open(true, "GET", "/long")
-	await(t, entered, "a request")
+	await(t, g.entered, "a request")
 	idle.receive(idle.open(true, "POST", "/"))
 	s.Yield()
 	late := s.visit2()
@@ -76,7 +76,7 @@ func TestYield2(t *testing.T) {
 		}
 	}
 	busy.awaitGoAway(maxWindow)
-	close(finish)
+	g.open()
 	if a := busy.receive(first); a.status != "200" || a.end != "END_STREAM" {
 		t.Errorf("what was under way: %+v", a)
 	}
