@@ -137,7 +137,7 @@ func TestSessionIsCut(t *testing.T) {
 		"with text": func(c *Conn) { c.NetConn().Write(frame(final|text, []byte("x"))) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			begun, release := make(chan bool), make(chan bool)
+			begun, release := make(chan bool, 1), make(chan bool)
 			_, relay, link := sessions(t, func(x *tunnel.Exchange) {
 				x.SendResponse(&tunnel.Response{Status: 200, ContentLength: -1})
 				io.WriteString(x, "half")
@@ -166,10 +166,12 @@ func TestSessionIsCut(t *testing.T) {
 
 // A drain lets what is open end.
 func TestSessionDrains(t *testing.T) {
-	begun, release := make(chan bool), make(chan bool)
+	begun, finish := make(chan bool, 1), make(chan bool)
+	release := sync.OnceFunc(func() { close(finish) })
+	defer release()
 	agent, relay, _ := sessions(t, func(x *tunnel.Exchange) {
 		begun <- true
-		<-release
+		<-finish
 		echo(x)
 	})
 	x, done := open(t, relay, []byte("late"))
@@ -187,7 +189,7 @@ func TestSessionDrains(t *testing.T) {
 	} else if _, ok := m.(*tunnel.Drain); !ok {
 		t.Errorf("got %+v", m)
 	}
-	close(release)
+	release()
 	if _, err := x.ReceiveResponse(); err != nil {
 		t.Fatal(err)
 	}
