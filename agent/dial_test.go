@@ -83,7 +83,7 @@ func echo(conn net.Conn) {
 func wantEcho(t *testing.T, conn net.Conn) {
 	t.Helper()
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, "ping"); err != nil {
 		t.Fatal(err)
 	}

@@ -40,11 +40,7 @@ func inFlight(t *testing.T, s *tunnel.Session, g *gate) <-chan answered {
 	t.Helper()
 	done := make(chan answered, 1)
 	go func() { done <- ask(s, get("/slow")) }()
-	select {
-	case <-g.entered:
-	case <-time.After(10 * time.Second):
-		t.Fatal("the target was not asked")
-	}
+	await(t, g.entered, "the request")
 	return done
 }
 
@@ -55,7 +51,7 @@ func TestRunDrains(t *testing.T) {
 	r.event(EventReady)
 	slow := inFlight(t, s, g)
 	r.cancel()
-	if d := <-relay.drains; d.Deadline() != 10*time.Second {
+	if d := await(t, relay.drains, "the drain"); d.Deadline() != 10*time.Second {
 		t.Errorf("drain of %v, want the default grace", d.Deadline())
 	}
 	a := ask(s, get("/new"))
@@ -63,7 +59,7 @@ func TestRunDrains(t *testing.T) {
 		t.Errorf("a new exchange: %+v, want that it is given back", a)
 	}
 	g.release()
-	if a := <-slow; a.err != nil || a.body != "late" {
+	if a := await(t, slow, "the answer"); a.err != nil || a.body != "late" {
 		t.Errorf("exchange in flight: %+v", a)
 	}
 	if err := r.wait(); err != nil {
@@ -84,7 +80,7 @@ func TestRunCuts(t *testing.T) {
 			if err := r.wait(); err != nil {
 				t.Errorf("Run: %v", err)
 			}
-			if a := <-slow; a.err == nil {
+			if a := await(t, slow, "the exchange's end"); a.err == nil {
 				t.Errorf("exchange in flight: %+v, want a failure", a)
 			}
 		})
@@ -99,16 +95,16 @@ func TestRelayDrains(t *testing.T) {
 	slow := inFlight(t, old, g)
 	drained := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		drained <- old.Drain(ctx, tunnel.Drain{DeadlineMS: 10_000})
 	}()
 	relay.waitBound() // while the old session still serves
 	g.release()
-	if a := <-slow; a.err != nil || a.body != "late" {
+	if a := await(t, slow, "the answer"); a.err != nil || a.body != "late" {
 		t.Errorf("exchange in flight: %+v", a)
 	}
-	if err := <-drained; err != nil {
+	if err := await(t, drained, "the drain"); err != nil {
 		t.Errorf("drain: %v", err)
 	}
 	if e := r.event(EventReady); !e.Verified {
@@ -129,7 +125,7 @@ func TestStopWhileTheRelayDrains(t *testing.T) {
 	relay.waitBound()
 	r.event(EventReady)
 	r.cancel()
-	<-relay.drains // of the new session
+	await(t, relay.drains, "the drain of the new session")
 	if a := ask(old, get("/x")); a.err != nil || a.body != "hello from /x" {
 		t.Errorf("a visitor of the old session: %+v", a)
 	}
@@ -140,7 +136,9 @@ func TestStopWhileTheRelayDrains(t *testing.T) {
 		t.Error("Run has returned")
 	default:
 	}
-	if err := old.Finish(t.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := old.Finish(ctx); err != nil {
 		t.Error(err)
 	}
 	if err := r.wait(); err != nil {

@@ -43,8 +43,9 @@ func TestRunRefused(t *testing.T) {
 			relay := newFakeRelay(t)
 			relay.admit, relay.answer = tt.admit, tt.answer
 			cfg := Config{Relay: mustRelay(t, "http://"+relay.addr), Token: secret, Target: newTarget(t, hello)}
-			if tt.name == "nonsense" {
-				cfg.Wait = 50 * time.Millisecond // retried for ever otherwise
+			if tt.name == "nonsense" { // retried for ever otherwise
+				wantGivesUp(t, cfg, tt.code, tt.text)
+				return
 			}
 			r := start(t, cfg)
 			r.wantError(tt.code, tt.text)
@@ -90,12 +91,22 @@ func TestRunNotARelay(t *testing.T) {
 }
 
 func TestRunWaits(t *testing.T) {
-	r := start(t, Config{Relay: mustRelay(t, "http://"+closedAddr(t)), Target: newTarget(t, hello), Wait: 150 * time.Millisecond})
-	r.wantError(cmdline.ExitUnreached, "nothing listens")
+	wantGivesUp(t, Config{Relay: mustRelay(t, "http://"+closedAddr(t)), Target: newTarget(t, hello)}, cmdline.ExitUnreached, "nothing listens")
 
 	relay := newFakeRelay(t)
-	r = start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: targetAt(t, closedAddr(t)), Wait: 150 * time.Millisecond})
-	r.wantError(cmdline.ExitTargetDown, "refused")
+	wantGivesUp(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: targetAt(t, closedAddr(t))}, cmdline.ExitTargetDown, "refused")
+}
+
+// wantGivesUp fails unless an agent that has waited ends with this code and text.
+func wantGivesUp(t *testing.T, cfg Config, code int, text string) {
+	t.Helper()
+	var err error
+	for _, cfg.Wait = range waits() {
+		if err = start(t, cfg).wait(); isError(err, code, text) {
+			return
+		}
+	}
+	t.Errorf("Run returned %s; want code %d and %q", describe(err), code, text)
 }
 
 func TestRunEvicted(t *testing.T) {

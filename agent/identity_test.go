@@ -7,11 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"share/tunnel"
 	"share/tunnel/cmdline"
@@ -139,11 +137,7 @@ func TestRunIdentity(t *testing.T) {
 		t.Errorf("connecting as %q", e.Identity)
 	}
 	r.event(EventReady)
-	for end := time.Now().Add(10 * time.Second); relay.latest().Lanes() < 2; runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatal("the lane did not join")
-		}
-	}
+	until(t, "the lane joins", func() bool { return relay.latest().Lanes() == 2 })
 	r.cancel()
 	if err := r.wait(); err != nil {
 		t.Errorf("Run: %v", err)

@@ -3,10 +3,8 @@ package agent
 import (
 	"net"
 	"net/http"
-	"runtime"
 	"slices"
 	"testing"
-	"time"
 )
 
 // A lane more joins when a large body fills the only one.
@@ -29,16 +27,8 @@ func TestRunLaneOnDemand(t *testing.T) {
 	if a := ask(relay.latest(), get("/")); a.status != 200 {
 		t.Fatalf("status %d", a.status)
 	}
-	select {
-	case <-relay.lanes:
-	case <-time.After(10 * time.Second):
-		t.Fatal("no lane joined")
-	}
-	for end := time.Now().Add(10 * time.Second); relay.latest().Lanes() < 2; runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatal("the lane did not join")
-		}
-	}
+	await(t, relay.lanes, "a lane")
+	until(t, "the lane joins", func() bool { return relay.latest().Lanes() == 2 })
 	relay.mu.Lock()
 	hellos := slices.Clone(relay.hellos)
 	relay.mu.Unlock()
@@ -55,18 +45,9 @@ func TestRunLanes(t *testing.T) {
 	relay := newFakeRelay(t)
 	r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello), Lanes: 3})
 	r.event(EventReady)
-	nextLane := func() net.Conn {
-		select {
-		case conn := <-relay.lanes:
-			return conn
-		case <-time.After(10 * time.Second):
-			t.Fatal("no lane joined")
-			return nil
-		}
-	}
-	nextLane()
-	nextLane().Close()
-	nextLane() // in its place
+	await(t, relay.lanes, "a lane")
+	await(t, relay.lanes, "another lane").Close()
+	await(t, relay.lanes, "a lane in its place")
 	if a := ask(relay.latest(), get("/")); a.status != 200 {
 		t.Errorf("exchange: %+v", a)
 	}

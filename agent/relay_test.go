@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"share/tunnel"
 )
@@ -93,8 +92,12 @@ func (r *fakeRelay) serveAgent(conn net.Conn) {
 	r.mu.Unlock()
 	if h.Kind == tunnel.KindLane {
 		if s := r.latest(); s != nil && s.Welcome.LaneSecret == h.LaneSecret {
-			r.lanes <- conn
-			s.Accept(conn, h)
+			select {
+			case r.lanes <- conn:
+				s.Accept(conn, h)
+			case <-r.t.Context().Done(): // before the cleanup, also of a test that fails
+				conn.Close()
+			}
 			return
 		}
 		conn.Close()
@@ -168,13 +171,7 @@ func (r *fakeRelay) latest() *tunnel.Session {
 // waitBound returns the next session that was bound.
 func (r *fakeRelay) waitBound() *tunnel.Session {
 	r.t.Helper()
-	select {
-	case s := <-r.bound:
-		return s
-	case <-time.After(10 * time.Second):
-		r.t.Fatal("no agent bound a name")
-		return nil
-	}
+	return await(r.t, r.bound, "an agent that binds a name")
 }
 
 // An answer is what came back for one exchange.

@@ -18,6 +18,32 @@ import (
 
 const secret = "s3cret-token"
 
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// await fails the test unless something comes in time.
+func await[T any](t *testing.T, c <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("%s: nothing after %v", what, patience)
+	}
+	return v
+}
+
+// until fails the test unless something is so in time.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not after %v", what, patience)
+		}
+	}
+}
+
 func containsFold(s, sub string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(sub))
 }
@@ -41,7 +67,8 @@ func targetAt(t *testing.T, addr string) target.Config {
 
 func hello(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello from "+r.URL.Path) }
 
-// closedAddr is an address on loopback where nothing listens.
+// closedAddr is an address on loopback where nothing listens, nor will while the
+// test runs: a connection has its port.
 func closedAddr(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,7 +76,12 @@ func closedAddr(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	return ln.Addr().String()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
 }
 
 // running is an agent that a test has started.
@@ -93,19 +125,14 @@ func start(t *testing.T, cfg Config) *running {
 // wait returns what Run returned.
 func (r *running) wait() error {
 	r.t.Helper()
-	select {
-	case <-r.done:
-		return r.err
-	case <-time.After(10 * time.Second):
-		r.t.Fatal("Run did not return")
-		return nil
-	}
+	await(r.t, r.done, "Run")
+	return r.err
 }
 
 // event returns the next event of a kind; others are dropped.
 func (r *running) event(kind EventKind) Event {
 	r.t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case e := <-r.events:
@@ -121,11 +148,20 @@ func (r *running) event(kind EventKind) Event {
 // wantError fails unless Run returned a *cmdline.Error with this code and text.
 func (r *running) wantError(code int, text string) {
 	r.t.Helper()
-	err := r.wait()
-	e, ok := errors.AsType[*cmdline.Error](err)
-	if !ok || e.Code != code || !containsFold(e.Message, text) {
+	if err := r.wait(); !isError(err, code, text) {
 		r.t.Errorf("Run returned %s; want code %d and %q", describe(err), code, text)
 	}
+}
+
+func isError(err error, code int, text string) bool {
+	e, ok := errors.AsType[*cmdline.Error](err)
+	return ok && e.Code == code && containsFold(e.Message, text)
+}
+
+// waits are values of Config.Wait, to be tried in turn: the first is enough
+// unless the machine stalls for as long.
+func waits() []time.Duration {
+	return []time.Duration{150 * time.Millisecond, 2 * time.Second, 15 * time.Second}
 }
 
 func describe(err error) string {

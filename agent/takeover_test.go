@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"share/agent/target"
 	"share/tunnel"
@@ -69,17 +68,17 @@ func TestTakeover(t *testing.T) {
 	// The lock follows, so that a third is told whose the name is now.
 	third := newClaims(cfg.StateDir, cfg.Relay.String())
 	defer third.release()
-	for range time.Tick(10 * time.Millisecond) {
+	until(t, "the second's lock", func() bool {
 		err := third.take("web")
 		if err == nil {
 			third.release() // the second has not tried again yet
-			continue
+			return false
 		}
 		if _, held := errors.AsType[*errHeld](err); !held {
 			t.Errorf("third: %v, want that the name is held", err)
 		}
-		break
-	}
+		return true
+	})
 }
 
 func TestTakenOverWhileAway(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 // or with status.
 func upgrade(conn net.Conn, status string) {
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	r, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
 		return
@@ -75,7 +75,7 @@ func (s *tried) want(t *testing.T, want ...string) {
 // greetEcho is a greeting that an echo answers.
 func greetEcho(conn net.Conn) error {
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, "SHR1"); err != nil {
 		return err
 	}
@@ -130,9 +130,9 @@ func TestReachPastTLS(t *testing.T) {
 				}
 			})
 			d := newDialer(&Config{Relay: mustRelay(t, "https://"+addr), RelayCA: pool})
-			d.patience = 2 * time.Second
+			d.patience = patience
 			if name == "silence" {
-				d.patience = 50 * time.Millisecond
+				d.patience = 200 * time.Millisecond
 			}
 			p, err := d.reach(t.Context(), greetEcho)
 			if err != nil || p.way != waySocket || p.via() != "WebSocket" {
