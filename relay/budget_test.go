@@ -94,12 +94,7 @@ func TestMemoryIsUsedUp(t *testing.T) {
 		}
 		say("hello")(x)
 	})
-	open := s.dial(doorHTTP)
-	old := make(chan string, 1)
-	go func() { // ended by release
-		_, body := get(t, open, "x.localhost")
-		old <- body
-	}()
+	old := later(s.dial(doorHTTP), "x.localhost")
 	await(t, entered, "the first request")
 	kept := s.dial(doorHTTP)
 	if resp, _ := get(t, kept, "localhost"); resp.StatusCode != 200 {
@@ -149,15 +144,11 @@ func TestDescriptorsAreScarce(t *testing.T) {
 		say("hello")(x)
 	})
 	until(t, "one connection", func() bool { return s.budget.open.Load() == 1 })
-	bodies := make(chan string, 2)
+	var bodies []<-chan string
 	var kept []net.Conn
 	for range 2 {
 		nc := s.dial(doorHTTP)
-		kept = append(kept, nc)
-		go func() { // ended by release
-			_, body := get(t, nc, "x.localhost")
-			bodies <- body
-		}()
+		kept, bodies = append(kept, nc), append(bodies, later(nc, "x.localhost"))
 		await(t, entered, "a request")
 	}
 	resp, _ := get(t, s.dial(doorHTTP), "x.localhost")
@@ -165,8 +156,8 @@ func TestDescriptorsAreScarce(t *testing.T) {
 		t.Errorf("the fourth: %d %v", resp.StatusCode, resp.Header)
 	}
 	release()
-	for range 2 {
-		if body := await(t, bodies, "an exchange that was open"); body != "hello" {
+	for _, answer := range bodies {
+		if body := await(t, answer, "an exchange that was open"); body != "hello" {
 			t.Errorf("an exchange that was open ended with %q", body)
 		}
 	}

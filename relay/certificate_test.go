@@ -15,6 +15,13 @@ func due(c *Certificate) {
 	c.checked = time.Time{}
 }
 
+// notDue makes c not look at its files, however long the machine stalls.
+func notDue(c *Certificate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checked = time.Now().Add(time.Hour)
+}
+
 // touch moves the times of a certificate's files, which a quick test may have
 // written in one tick of the file system's clock.
 func touch(t *testing.T, c *Certificate, by time.Duration) {
@@ -40,7 +47,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 	// Not more often than each second.
 	writePair(t, dir, "new.test")
 	touch(t, c, time.Hour)
-	if c.current() != old {
+	if notDue(c); c.current() != old {
 		t.Error("the files are read each time")
 	}
 	due(c)

@@ -153,7 +153,7 @@ func TestAdmin(t *testing.T) {
 		}
 	}
 	s.stop()
-	<-s.ended
+	await(t, s.ended, "Serve")
 	if _, err := operator.Tokens(t.Context()); !errors.Is(err, admin.ErrNoRelay) {
 		t.Errorf("a relay that has ended: %v", err)
 	}

@@ -2,13 +2,11 @@ package relay
 
 import (
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"share/relay/account"
-	"share/relay/store"
 	"share/tunnel"
 )
 
@@ -16,14 +14,9 @@ import (
 // domains in every state.
 func domains(t *testing.T) *Relay {
 	t.Helper()
-	db, err := store.OpenBolt(filepath.Join(t.TempDir(), "db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	accounts := account.New(db)
+	a, _ := accounts(t)
 	names := []account.Name{{Name: "web", Account: "acme", Reserved: true}, {Name: "other", Account: "other", Reserved: true}}
-	if err := accounts.Keep(t.Context(), names...); err != nil {
+	if err := a.Keep(t.Context(), names...); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
@@ -33,11 +26,11 @@ func domains(t *testing.T) *Relay {
 		{Domain: "lost.acme.test", Name: "other", Account: "acme", Token: "x", Added: now, Verified: now}, // its name went to another
 		{Domain: "gone.acme.test", Name: "gone", Account: "acme", Token: "x", Added: now, Verified: now},  // its name is nobody's
 	} {
-		if err := accounts.KeepDomain(t.Context(), d); err != nil {
+		if err := a.KeepDomain(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r, err := New(Config{Domain: "share.test", Accounts: accounts})
+	r, err := New(Config{Domain: "share.test", Accounts: a})
 	if err != nil {
 		t.Fatal(err)
 	}

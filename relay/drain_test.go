@@ -19,6 +19,8 @@ type busy struct {
 	entered, finish chan bool
 }
 
+func newBusy() busy { return busy{make(chan bool), make(chan bool, 1)} }
+
 func (b busy) handle(x *tunnel.Exchange) {
 	gone := make(chan *tunnel.Failure, 1)
 	x.OnAbort(func(f *tunnel.Failure) { gone <- f })
@@ -27,7 +29,11 @@ func (b busy) handle(x *tunnel.Exchange) {
 		io.WriteString(x, "begun")
 		x.Flush()
 	}
-	b.entered <- true
+	select {
+	case b.entered <- true:
+	case <-gone:
+		return
+	}
 	select {
 	case <-gone:
 	case <-b.finish:
@@ -56,7 +62,7 @@ func (s *serving) visit(target string) visit {
 // returns: visitors first, sessions last.
 func TestDrain(t *testing.T) {
 	s := serve(t, Config{}, nil, doorHTTP)
-	b := busy{make(chan bool), make(chan bool)}
+	b := newBusy()
 	a := s.agent("x", b.handle)
 	first := s.visit("/begun")
 	await(t, b.entered, "the first request")
@@ -126,7 +132,7 @@ func TestDrainIsCut(t *testing.T) {
 	for name, grace := range map[string]time.Duration{"the grace": 20 * time.Millisecond, "no grace": -1, "a second signal": patience} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, Config{Grace: grace}, nil, doorHTTP)
-			b := busy{make(chan bool), make(chan bool)}
+			b := newBusy()
 			s.agent("x", b.handle)
 			var begun, waiting []visit
 			for range 3 {

@@ -50,13 +50,9 @@ func TestQuotaOfExchanges(t *testing.T) {
 	quotaAgent(t, s, secret, "a", held)
 	quotaAgent(t, s, secret, "b", held)
 	quotaAgent(t, s, free, "c", say("free"))
-	done := make(chan bool, 2)
+	var bodies []<-chan string
 	for _, host := range []string{"a.localhost", "b.localhost"} {
-		nc := s.dial(doorHTTP)
-		go func() {
-			resp, body := get(t, nc, host)
-			done <- resp.StatusCode == 200 && body == "held"
-		}()
+		bodies = append(bodies, later(s.dial(doorHTTP), host))
 		await(t, entered, "an exchange")
 	}
 	resp, _ := get(t, s.dial(doorHTTP), "a.localhost")
@@ -66,9 +62,9 @@ func TestQuotaOfExchanges(t *testing.T) {
 		t.Errorf("another token: %d %q", resp.StatusCode, body)
 	}
 	release()
-	for range 2 {
-		if !await(t, done, "an exchange that was open") {
-			t.Error("an exchange that was open has failed")
+	for _, answer := range bodies {
+		if body := await(t, answer, "an exchange that was open"); body != "held" {
+			t.Errorf("an exchange that was open ended with %q", body)
 		}
 	}
 	until(t, "room", func() bool {

@@ -243,7 +243,7 @@ func TestSole(t *testing.T) {
 		t.Errorf("another agent: %v", err)
 	}
 	a.Close()
-	<-attached
+	await(t, attached, "the end of Attach")
 
 	// Before Serve, Attach waits; its context ends it.
 	r, err := New(Config{Sole: true})

@@ -85,7 +85,7 @@ func (g *generation) bind(t *testing.T, name, holder string, handler func(*tunne
 func TestReplace(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	first := generate(t, dir, false)
-	b := busy{make(chan bool), make(chan bool)}
+	b := newBusy()
 	ag, m := first.bind(t, "x", "one", func(x *tunnel.Exchange) {
 		if string(x.Request().Target) == "/begun" {
 			b.handle(x)

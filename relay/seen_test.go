@@ -98,7 +98,7 @@ func TestMetricsOfARelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := busy{make(chan bool), make(chan bool)}
+	b := newBusy()
 	comes := func() *agent {
 		a, err := connect(t, w.dial(doorHTTP), tunnel.Hello{Token: secret}, b.handle)
 		if err != nil {
@@ -111,7 +111,7 @@ func TestMetricsOfARelay(t *testing.T) {
 	}
 	a := comes()
 	v := w.visit("/")
-	<-b.entered
+	await(t, b.entered, "the request")
 	w.wantMetrics("share_sessions 1", "share_lanes 1", "share_tunnels 1", "share_exchanges_open 1")
 	b.finish <- true
 	if resp, err := http.ReadResponse(v.r, nil); err != nil || resp.StatusCode != 200 {
@@ -162,14 +162,14 @@ func TestReadyUntilDraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := busy{make(chan bool), make(chan bool)}
+	b := newBusy()
 	a, err := connect(t, w.dial(doorHTTP), tunnel.Hello{Token: secret}, b.handle)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.bind(tunnel.Bind{ID: 1, Name: "x", Holder: "one"})
 	w.visit("/")
-	<-b.entered
+	await(t, b.entered, "the request")
 	if status, _ := w.ask("/readyz", ""); status != 200 {
 		t.Errorf("ready: %d", status)
 	}

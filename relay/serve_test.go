@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A serving is a Relay that serves until the test ends.
 type serving struct {
@@ -182,18 +182,40 @@ func get(t *testing.T, nc net.Conn, host string) (*http.Response, string) {
 	return answerOf(t, nc)
 }
 
+// later is get in the background. An error stands where the body would.
+func later(nc net.Conn, host string) <-chan string {
+	bodies := make(chan string, 1)
+	go func() { // ended by nc's deadline
+		_, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+		body := ""
+		if err == nil {
+			_, body, err = readAnswer(nc)
+		}
+		if err != nil {
+			body = err.Error()
+		}
+		bodies <- body
+	}()
+	return bodies
+}
+
 // answerOf reads the answer to a GET.
 func answerOf(t *testing.T, nc net.Conn) (*http.Response, string) {
 	t.Helper()
+	resp, body, err := readAnswer(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, body
+}
+
+func readAnswer(nc net.Conn) (*http.Response, string, error) {
 	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, "", err
 	}
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
+	return resp, string(body), err
 }
 
 // say is a handler that answers with text.

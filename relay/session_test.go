@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"share/tunnel"
@@ -123,7 +124,7 @@ func TestLaneOfAnotherAccount(t *testing.T) {
 	if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectSession {
 		t.Errorf("got %v", err)
 	}
-	joined := make(chan error)
+	joined := make(chan error, 1)
 	conn := s.dial(doorHTTP)
 	go func() { joined <- a.Join(t.Context(), conn, tunnel.Hello{Token: "1"}) }()
 	until(t, "the lane", func() bool { return a.Lanes() == 2 })
@@ -243,20 +244,17 @@ func TestEvict(t *testing.T) {
 // An agent that drains finishes what is open, and gets nothing new.
 func TestAgentDrains(t *testing.T) {
 	s := serve(t, Config{}, nil, doorHTTP)
-	entered, finish := make(chan bool), make(chan bool)
+	entered, finish := make(chan bool, 1), make(chan bool)
+	release := sync.OnceFunc(func() { close(finish) })
+	defer release() // a test that fails does not wait either
 	a := s.agent("x", func(x *tunnel.Exchange) {
 		entered <- true
 		<-finish
 		say("drained")(x)
 	})
-	busy := s.dial(doorHTTP)
-	answer := make(chan string)
-	go func() {
-		_, body := get(t, busy, "x.localhost")
-		answer <- body
-	}()
+	answer := later(s.dial(doorHTTP), "x.localhost")
 	await(t, entered, "the request")
-	drained := make(chan error)
+	drained := make(chan error, 1)
 	go func() { drained <- a.Drain(t.Context(), tunnel.Drain{DeadlineMS: 10_000}) }()
 	until(t, "the drain", func() bool {
 		s.mu.Lock()
@@ -269,7 +267,7 @@ func TestAgentDrains(t *testing.T) {
 	if resp, _ := get(t, s.dial(doorHTTP), "x.localhost"); resp.StatusCode != 503 || resp.Header.Get("Share-Error") != "draining" {
 		t.Errorf("a new request gets %d %q", resp.StatusCode, resp.Header.Get("Share-Error"))
 	}
-	close(finish)
+	release()
 	if body := await(t, answer, "the answer"); body != "drained" {
 		t.Errorf("the open request gets %q", body)
 	}
