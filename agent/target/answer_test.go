@@ -50,7 +50,7 @@ func TestAnswer(t *testing.T) {
 
 // The connection that Run has made may have ended before it is used.
 func TestSpareDied(t *testing.T) {
-	closed := make(chan bool)
+	closed := make(chan bool, 1)
 	var conns atomic.Int32
 	s := serve(t, func(c net.Conn) {
 		if conns.Add(1) == 1 {
@@ -62,7 +62,7 @@ func TestSpareDied(t *testing.T) {
 	})
 	r := newRig(t, s.addr, Config{})
 	r.target.probe(t.Context())
-	<-closed
+	await(t, closed, "the first connection's end")
 	if a := r.ask(request("POST", "/", "Content-Length: 2"), "hi"); a.err != nil || a.body != "ok" {
 		t.Errorf("%+v", a)
 	}

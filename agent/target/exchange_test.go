@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"share/tunnel"
 )
@@ -69,7 +70,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			if a.err != nil || a.status != 204 {
 				t.Fatalf("answer %+v", a)
 			}
-			if got := <-got; got != want {
+			if got := await(t, got, "the request"); got != want {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 		})
@@ -337,6 +338,7 @@ func TestManyExchanges(t *testing.T) {
 	s := serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		for {
+			c.SetDeadline(time.Now().Add(limit)) // of one exchange, not of all
 			h, err := head(r)
 			if err != nil {
 				return

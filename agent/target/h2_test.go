@@ -303,16 +303,11 @@ func TestH2VisitorLeaves(t *testing.T) {
 			x.End(nil)
 		}
 		x.Flush()
-		<-began
+		await(t, began, "the request")
 		x.Abort(tunnel.Fail(tunnel.VisitorGone, nil))
 		x.Close()
-		select {
-		case err := <-ended:
-			if length > 0 && err == nil {
-				t.Error("a cut upload looked whole")
-			}
-		case <-time.After(limit):
-			t.Fatal("the target was not told")
+		if err := await(t, ended, "the exchange's end"); length > 0 && err == nil {
+			t.Error("a cut upload looked whole")
 		}
 		if o := r.next(); o.failure == nil {
 			t.Errorf("Serve returned %+v", o)
@@ -355,7 +350,11 @@ func TestH2Spare(t *testing.T) {
 	}
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }() // done is read below
+	go func() { done <- srv.Serve(ln) }() // done is read in the cleanup
+	t.Cleanup(func() {
+		srv.Close()
+		<-done
+	})
 	r := newRig(t, "h2c://"+ln.Addr().String(), Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -368,8 +367,6 @@ func TestH2Spare(t *testing.T) {
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
-	srv.Close()
-	<-done
 }
 
 // Close ends what is under way.
@@ -382,8 +379,8 @@ func TestH2CloseCuts(t *testing.T) {
 	r := newRig(t, "h2c://"+addr, Config{})
 	done := make(chan *answer, 1)
 	go func() { done <- r.get("/") }() // done is read below
-	<-began
+	await(t, began, "the request")
 	r.target.Close()
-	failed(t, <-done, tunnel.Draining)
+	failed(t, await(t, done, "the answer"), tunnel.Draining)
 	failed(t, r.get("/"), tunnel.Draining)
 }

@@ -233,15 +233,16 @@ func TestOneShotTarget(t *testing.T) {
 		up := make(chan Health, 8)
 		r := newRig(t, ln.Addr().String(), Config{OnHealth: func(h Health) { up <- h }})
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		wg.Go(func() { r.target.Run(ctx) })
-		if h := <-up; !h.Up {
+		if h := await(t, up, "word of the target"); !h.Up {
 			t.Fatalf("health %+v", h)
 		}
 		if a := r.ask(q, strings.Repeat("x", int(q.ContentLength))); a.err != nil || a.body != "ok" {
 			t.Errorf("%+v", a)
 		}
 		failed(t, r.ask(q, strings.Repeat("x", int(q.ContentLength))), tunnel.TargetRefused)
-		if h := <-up; h.Up {
+		if h := await(t, up, "word of its end"); h.Up {
 			t.Errorf("health %+v", h)
 		}
 		cancel()
@@ -255,9 +256,7 @@ func TestHoldEndsWithVisitor(t *testing.T) {
 	x := r.open()
 	x.SendRequest(request("GET", "/"))
 	x.End(nil)
-	for r.target.health.held.Load() == 0 {
-		<-time.After(time.Millisecond)
-	}
+	until(t, "a request that is held", func() bool { return r.target.health.held.Load() > 0 })
 	x.Abort(tunnel.Fail(tunnel.VisitorGone, nil))
 	x.Close()
 	if o := r.next(); o.status != 0 || o.failure == nil {
@@ -297,9 +296,9 @@ func TestCloseCuts(t *testing.T) {
 	r := newRig(t, s.addr, Config{})
 	done := make(chan *answer, 1)
 	go func() { done <- r.get("/") }() // done is read below
-	<-began
+	await(t, began, "the request")
 	r.target.Close()
-	failed(t, <-done, tunnel.TargetClosed)
+	failed(t, await(t, done, "the answer"), tunnel.TargetClosed)
 	failed(t, r.get("/"), tunnel.Draining)
 }
 
@@ -309,10 +308,8 @@ func TestHoldEndsWithClose(t *testing.T) {
 		r := newRig(t, scheme+"://"+closedPort(t), Config{Hold: time.Hour})
 		done := make(chan *answer, 1)
 		go func() { done <- r.get("/") }() // done is read below
-		for r.target.health.held.Load() == 0 {
-			<-time.After(time.Millisecond)
-		}
+		until(t, "a request that is held", func() bool { return r.target.health.held.Load() > 0 })
 		r.target.Close()
-		failed(t, <-done, tunnel.Draining)
+		failed(t, await(t, done, "the answer"), tunnel.Draining)
 	}
 }

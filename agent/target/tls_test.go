@@ -122,7 +122,7 @@ func TestServerName(t *testing.T) {
 	if a := r.get("/"); a.err != nil || a.body != "ok" {
 		t.Fatalf("%+v", a)
 	}
-	if got, want := <-names, "test.example GET / HTTP/1.1\r\nHost: test.example\r\n"; got != want {
+	if got, want := await(t, names, "the request"), "test.example GET / HTTP/1.1\r\nHost: test.example\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -80,7 +80,7 @@ func TestUpgradeHalfClose(t *testing.T) {
 		}
 		io.WriteString(x, "still here")
 		x.End(nil)
-		if g := <-got; g != "still here" {
+		if g := await(t, got, "the visitor's end"); g != "still here" {
 			t.Errorf("the target got %q", g)
 		}
 	})
@@ -107,11 +107,14 @@ func TestUpgradeHalfClose(t *testing.T) {
 // A target's reset is passed on as one, whoever meets it first.
 func TestUpgradeReset(t *testing.T) {
 	for _, busy := range []bool{false, true} {
-		goOn := make(chan bool)
+		goOn := make(chan bool, 1)
 		s := serve(t, func(c net.Conn) {
 			head(bufio.NewReader(c))
 			io.WriteString(c, switching+"some")
-			<-goOn
+			select {
+			case <-goOn:
+			case <-t.Context().Done(): // done before the cleanup, also of a test that fails
+			}
 			reset(c)
 		})
 		r := newRig(t, s.addr, Config{})
@@ -179,7 +182,7 @@ func TestUpgradeVisitorResets(t *testing.T) {
 	x := upgraded(t, r)
 	x.Abort(tunnel.Fail(tunnel.VisitorGone, nil))
 	x.Close()
-	if err := <-ended; err == nil || errors.Is(err, io.EOF) {
+	if err := await(t, ended, "the connection's end"); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("the target saw %v", err)
 	}
 	if o := r.next(); o.failure == nil {
