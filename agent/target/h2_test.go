@@ -315,6 +315,29 @@ func TestH2VisitorLeaves(t *testing.T) {
 	}
 }
 
+// TestH2BodyClock looks for the monotonic reading that keeps a target in time
+// when the clock is set inside an upload, or the machine has slept.
+func TestH2BodyClock(t *testing.T) {
+	taken := make(chan time.Time, 1)
+	relay := session(t, func(x *tunnel.Exchange) {
+		b := newH2Body(x)
+		defer b.end()
+		io.Copy(io.Discard, b)
+		taken <- b.taken(time.Time{})
+	})
+	x, err := relay.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	x.SendRequest(request("POST", "/", "Content-Length: 2"))
+	io.WriteString(x, "hi")
+	x.End(nil)
+	if at := await(t, taken, "the body"); !strings.Contains(at.String(), " m=") {
+		t.Errorf("the target took bytes at %v by the wall clock", at)
+	}
+}
+
 func TestH2EarlyAnswer(t *testing.T) {
 	addr := serveH2(t, nil, func(w http.ResponseWriter, q *http.Request) { w.WriteHeader(413) })
 	r := newRig(t, "h2c://"+addr, Config{})

@@ -21,13 +21,14 @@ type h2Body struct {
 	pump    sync.WaitGroup // the goroutine that fills pipe
 	eof     chan struct{}  // closed when the body was read to its end
 	once    sync.Once      // guards closing eof
-	last    atomic.Int64   // UnixNano of the last Read that the target's window let through
+	made    time.Time
+	last    atomic.Int64 // since made, when the last Read began that the target's window let through
 	closed  atomic.Bool
 }
 
 func newH2Body(x *tunnel.Exchange) *h2Body {
 	r, w := io.Pipe()
-	b := &h2Body{x: x, pipe: r, eof: make(chan struct{})}
+	b := &h2Body{x: x, pipe: r, eof: make(chan struct{}), made: time.Now()}
 	b.pump.Go(func() { // end waits for it
 		for {
 			p, err := x.Data()
@@ -45,7 +46,7 @@ func newH2Body(x *tunnel.Exchange) *h2Body {
 
 // Read fails if the visitor's half was cut; net/http then resets the stream.
 func (b *h2Body) Read(p []byte) (int, error) {
-	b.last.Store(time.Now().UnixNano())
+	b.last.Store(int64(time.Since(b.made)))
 	n, err := b.pipe.Read(p)
 	if err == io.EOF {
 		b.once.Do(func() {
@@ -79,9 +80,10 @@ func (b *h2Body) end() {
 	b.pump.Wait()
 }
 
-// taken is when the target last took bytes, but not before began.
+// taken is when the target last took bytes, but not before began, whatever the
+// time of day has become meanwhile.
 func (b *h2Body) taken(began time.Time) time.Time {
-	if t := time.Unix(0, b.last.Load()); t.After(began) {
+	if t := b.made.Add(time.Duration(b.last.Load())); t.After(began) {
 		return t
 	}
 	return began
