@@ -359,7 +359,7 @@ func (x *Exchange) streamError(err error) *Failure {
 	}
 	f := &Failure{Cause: LinkLost, Detail: "the stream was cut"}
 	switch {
-	case x.lane.mux.IsClosed():
+	case x.lane.closing():
 		f.Detail = x.lane.cause().Error()
 	case x.stopped.Load() && errors.Is(err, yamux.ErrTimeout):
 		return Fail(VisitorIncomplete, ErrStopped)

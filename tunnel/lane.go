@@ -42,6 +42,7 @@ type lane struct {
 	due      atomic.Int64 // when the heart is to beat next, a stamp
 	arrived  atomic.Int64 // bytes of streams that came
 	consumed atomic.Int64 // of them, those that were read
+	waking   atomic.Bool  // wake was called
 
 	mu        sync.Mutex
 	idle      []*Exchange          // guarded by mu; last in, first out
@@ -79,7 +80,7 @@ func (silent) Println(...any)        {}
 // newLane starts a multiplexer over conn, which the lane owns from here on.
 func newLane(s *Session, conn net.Conn) (*lane, error) {
 	l := &lane{session: s, link: newLink(conn), exchanges: make(map[uint32]*Exchange)}
-	l.link.ending, l.link.arrived = l.wake, l.held
+	l.link.failing, l.link.ending, l.link.arrived = l.wake, l.wakeAll, l.held
 	l.link.stalls, l.link.guard.single = &s.stalls, !s.agent
 	start, backlog := yamux.Server, openBacklog
 	if s.agent {
@@ -158,20 +159,32 @@ func (l *lane) openControl() error {
 	return nil
 }
 
-// wake ends every wait for the multiplexer, which is closing: a stream's reader
-// and writer would turn in a circle until it has, and leave it no time to.
-// What has arrived is still read.
+// wake ends every wait of an exchange for the multiplexer, which is about to
+// close: while it does, a stream's reader and writer would turn in a circle, and
+// many of them leave it no time to. What has arrived is still read.
 func (l *lane) wake() {
+	l.waking.Store(true)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A stream's deadlines cannot fail to be set.
-	if l.first != nil {
-		_ = l.first.SetDeadline(past)
-	}
 	for _, x := range l.exchanges {
 		x.wake()
 	}
 }
+
+// wakeAll is wake once the multiplexer is closing: exchanges may have come, and
+// the control stream has heard all that it will.
+func (l *lane) wakeAll() {
+	l.mu.Lock()
+	first := l.first
+	l.mu.Unlock()
+	if first != nil {
+		_ = first.SetDeadline(past) // which cannot fail
+	}
+	l.wake()
+}
+
+// closing reports whether the multiplexer has closed or is about to.
+func (l *lane) closing() bool { return l.waking.Load() || l.mux.IsClosed() }
 
 // linkError prefers what the link knows to the multiplexer's own error.
 func (l *lane) linkError(err error) error {
@@ -221,6 +234,7 @@ func (l *lane) close(cause error) {
 	for _, x := range open {
 		x.lost(cause)
 	}
+	l.wake()
 	l.mux.Close()
 }
 

@@ -69,6 +69,7 @@ type link struct {
 	socket  *nbio.Conn // what Conn is or is built on, nil if that is not known
 	layered bool       // Conn is built on socket: TLS
 	guard   guard      // owned by the reading goroutine
+	failing func()     // if not nil, called before a Read fails
 	ending  func()     // if not nil, called before the connection is closed
 
 	// arrived is told how many bytes of streams have come in all. Its error
@@ -321,6 +322,7 @@ func (l *link) Read(p []byte) (int, error) {
 		}
 		if gerr != nil {
 			l.fail(gerr)
+			l.readFails()
 			return 0, gerr
 		}
 		if !l.guard.partial() {
@@ -328,6 +330,8 @@ func (l *link) Read(p []byte) (int, error) {
 		} else if l.partial.Load() == 0 || l.guard.fresh {
 			l.partial.Store(now)
 		}
+	} else if err != nil { // all that came before has been read
+		l.readFails()
 	}
 	if l.readBuf == nil {
 		return n, err
@@ -338,6 +342,12 @@ func (l *link) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return l.take(p), nil // a final error comes again
+}
+
+func (l *link) readFails() {
+	if l.failing != nil {
+		l.failing()
+	}
 }
 
 // take hands out unread bytes.

@@ -183,7 +183,7 @@ func (s *Session) pick() *lane {
 	var best *lane
 	least := int32(0)
 	for _, l := range s.lanes {
-		if l.mux.IsClosed() {
+		if l.closing() {
 			continue
 		}
 		load := l.live.Load() + bulkWeight*l.bulk.Load()

@@ -212,7 +212,7 @@ func (l *lane) readOut(stream *yamux.Stream, deadline time.Time) bool {
 		// Every time: who aborts the exchange just now sets another, as
 		// wake does once the multiplexer is closing.
 		_ = stream.SetReadDeadline(deadline)
-		if l.mux.IsClosed() {
+		if l.closing() {
 			return true
 		}
 		n, err := stream.Read(*buf)
