@@ -83,7 +83,7 @@ func TestDrainDeadline(t *testing.T) {
 			})
 			x := begin(t, relay)
 			defer x.Close()
-			<-inside
+			within(t, "handler", inside)
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			s := map[string]*Session{"agent": agent, "relay": relay}[end]
@@ -134,7 +134,9 @@ func TestServeEndsWithItsContext(t *testing.T) {
 
 // Refuse turns away what is new, and lets the rest go on.
 func TestRefuse(t *testing.T) {
-	inside, finish := make(chan bool), make(chan bool)
+	inside, finish := make(chan bool, 2), make(chan bool)
+	release := sync.OnceFunc(func() { close(finish) })
+	defer release()
 	agent, relay := tcpPair(t, func(x *Exchange) {
 		inside <- true
 		<-finish
@@ -142,7 +144,7 @@ func TestRefuse(t *testing.T) {
 	})
 	x := begin(t, relay)
 	defer x.Close()
-	<-inside
+	within(t, "handler", inside)
 	agent.Refuse()
 	if !agent.Draining() || relay.Draining() {
 		t.Error("Draining is not what Refuse said")
@@ -155,7 +157,7 @@ func TestRefuse(t *testing.T) {
 	if _, err := relay.Open(context.Background()); failure(t, err, Draining).NotProcessed == false {
 		t.Error("a refused exchange counts as processed")
 	}
-	close(finish)
+	release()
 	if _, err := receive(x); err != nil {
 		t.Errorf("the open exchange: %v", err)
 	}

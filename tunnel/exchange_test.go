@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -71,7 +70,8 @@ func TestTrailersPassBothWays(t *testing.T) {
 }
 
 func TestInterimResponsesPassAtOnce(t *testing.T) {
-	passed := make(chan bool)
+	passed := make(chan bool, 3)
+	defer close(passed)
 	_, relay := tcpPair(t, func(x *Exchange) {
 		for i := range 3 {
 			r := &Response{Status: 100 + i, Reason: []byte("so far")}
@@ -173,9 +173,7 @@ func TestReuse(t *testing.T) {
 			}
 			_, err := receive(x)
 			id := x.stream.StreamID()
-			for tt.want && !x.out.done() { // the body's writer
-				runtime.Gosched()
-			}
+			until(t, "the end of the body's writer", func() bool { return !tt.want || x.out.done() })
 			x.Close()
 			if _, err := ask(relay, "/", []byte("next")); err != nil {
 				t.Fatalf("the next exchange, after %v: %v", err, err)
@@ -192,6 +190,8 @@ func TestReuse(t *testing.T) {
 // A refusal to read more of a body reaches a writer that waits.
 func TestStop(t *testing.T) {
 	over := make(chan bool)
+	release := sync.OnceFunc(func() { close(over) })
+	defer release()
 	_, relay := tcpPair(t, func(x *Exchange) {
 		p, err := x.Data()
 		if len(p) == 0 || err != nil {
@@ -222,7 +222,7 @@ func TestStop(t *testing.T) {
 		received <- err
 	}()
 	f := failure(t, within(t, "end of the upload", wrote), VisitorIncomplete)
-	close(over)
+	release()
 	if err := within(t, "the response", received); err != nil {
 		t.Error(err)
 	}
@@ -251,7 +251,7 @@ func TestOnAbortIsCalledOnce(t *testing.T) {
 				x.OnAbort(func(*Failure) { n.Add(1) })
 			}
 			// Whoever brings the failure may be about to call it.
-			until(t, "the call", func() bool { return calls[len(calls)-1].Load() > 0 })
+			eventually(t, "the call", func() bool { return calls[len(calls)-1].Load() > 0 })
 			<-x.lane.mux.CloseChan()
 			for i, n := range calls {
 				if n.Load() > 1 {
@@ -260,7 +260,7 @@ func TestOnAbortIsCalledOnce(t *testing.T) {
 			}
 		})
 		x := begin(t, relay)
-		<-inside
+		within(t, "handler", inside)
 		x.Abort(Fail(VisitorGone, nil))
 		x.Close()
 		relay.Close()

@@ -68,7 +68,7 @@ func TestAbortWakesAStuckWriter(t *testing.T) {
 			if _, err := x.ReceiveResponse(); err != nil {
 				t.Fatal(err)
 			}
-			served := <-exchanges
+			served := within(t, "handler", exchanges)
 			full(t, served)
 			tt.act(served, x)
 			failure(t, within(t, "end of the stuck Write", ended), tt.want)
@@ -103,7 +103,7 @@ func TestAbortWakesAStuckUpload(t *testing.T) {
 				if tt.name != "agent aborts" {
 					<-aborted
 				} else {
-					until(t, "Abort", func() bool { return x.Err() != nil })
+					eventually(t, "Abort", func() bool { return x.Err() != nil })
 				}
 				_, err := io.Copy(io.Discard, readerOf(x)) // what had come before
 				ended <- err
@@ -111,7 +111,7 @@ func TestAbortWakesAStuckUpload(t *testing.T) {
 			x := open(t, relay, &Request{ContentLength: -1})
 			defer x.Close()
 			wrote := fill(x)
-			served := <-exchanges
+			served := within(t, "handler", exchanges)
 			full(t, x)
 			answered := make(chan error, 1)
 			go func() {
@@ -185,7 +185,7 @@ func TestSlowReaderDelaysNobody(t *testing.T) {
 		full(t, up)
 	}
 	for range 4 {
-		<-stuck
+		within(t, "handler", stuck)
 	}
 	for i := range 300 {
 		body := make([]byte, i*100)

@@ -135,14 +135,22 @@ func TestWindowGrowsToWhatItsReaderTakes(t *testing.T) {
 // What a reader waited for is noted once its window may grow again, and where the
 // first one was used up.
 func TestReaderNotesItsWaits(t *testing.T) {
-	const pause, size = 20 * time.Millisecond, firstWindow + 1
-	more := make(chan struct{})
+	const pause, tries = 20 * time.Millisecond, 3
+	const size = firstWindow + tries
+	more, over := make(chan bool, tries), make(chan bool)
+	defer close(over)
 	_, relay := tcpPair(t, func(x *Exchange) {
 		x.SendResponse(&Response{Status: 200, ContentLength: size})
-		x.Write(make([]byte, size-1))
+		x.Write(make([]byte, firstWindow))
 		x.Flush()
-		<-more
-		x.Write([]byte{0})
+		for range tries {
+			select {
+			case <-more:
+			case <-over:
+			}
+			x.Write([]byte{0})
+			x.Flush()
+		}
 		x.End(nil)
 	})
 	x := begin(t, relay)
@@ -150,18 +158,24 @@ func TestReaderNotesItsWaits(t *testing.T) {
 	if _, err := x.ReceiveResponse(); err != nil {
 		t.Fatal(err)
 	}
-	for x.in.received < size-1 {
+	for x.in.received < firstWindow {
 		if _, err := x.Data(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := x.in.window.waited
-	time.AfterFunc(pause, func() { close(more) })
-	if _, err := x.Data(); err != nil {
-		t.Fatal(err)
+	// On a machine that stalls a byte may be there when it is asked for: one of
+	// them is enough.
+	var most time.Duration
+	for range tries {
+		before := x.in.window.waited
+		time.AfterFunc(pause, func() { more <- true })
+		if _, err := x.Data(); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, x.in.window.waited-before)
 	}
-	if waited := x.in.window.waited - before; waited < pause/2 {
-		t.Errorf("a wait of %v noted as %v", pause, waited)
+	if most < pause/2 {
+		t.Errorf("waits of %v noted as %v", pause, most)
 	}
 }
 
@@ -184,10 +198,13 @@ func TestWindowOfSlowPeerIsSmall(t *testing.T) {
 	})
 	x := begin(t, relay)
 	defer x.Close()
+	began := time.Now()
 	if n, err := receive(x); n != size || err != nil {
 		t.Fatalf("%d bytes, %v; want %d", n, err, size)
 	}
-	if x.in.window.size > 1<<20 {
+	// On a machine that stalls the peer is not slow, but late with much.
+	took := time.Since(began)
+	if x.in.window.size > 1<<20 && took < 2*pause*(size/piece) {
 		t.Errorf("a window of %d KiB for 64 KiB a round trip", x.in.window.size>>10)
 	}
 }

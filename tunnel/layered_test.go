@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"testing"
-	"time"
 
 	"share/tunnel/nbio"
 )
@@ -80,12 +78,7 @@ func TestLayeredLinkClosesWhileStuck(t *testing.T) {
 	for _, batch := range []bool{true, false} {
 		t.Run(fmt.Sprintf("batch=%v", batch), func(t *testing.T) {
 			l, conn, _ := layered(t)
-			until(t, "a far end that takes no more", func() bool {
-				conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
-				n, err := conn.Write(make([]byte, 1<<20))
-				return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
-			})
-			conn.SetWriteDeadline(time.Time{})
+			stuff(t, conn)
 			wrote := make(chan error, 1)
 			if batch {
 				body := make([]byte, maxChunk)

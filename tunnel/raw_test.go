@@ -3,8 +3,10 @@ package tunnel
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -13,7 +15,7 @@ import (
 )
 
 // patience bounds what a test waits for; only a fault lasts that long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // More flags of the multiplexer's frames.
 const (
@@ -227,11 +229,37 @@ func within[T any](t testing.TB, what string, c <-chan T) T {
 // until returns once ok does.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	if !eventually(t, what, ok) {
+		t.FailNow()
+	}
+}
+
+// eventually is until for goroutines that must not end the test.
+func eventually(t testing.TB, what string, ok func() bool) bool {
+	t.Helper()
 	for end := time.Now().Add(patience); !ok(); runtime.Gosched() {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not so after %v", what, patience)
+			t.Errorf("%s: not so after %v", what, patience)
+			return false
 		}
 	}
+	return true
+}
+
+// stuff writes until the far end, which reads nothing, takes no more. One write
+// that finds no room does not tell: its deadline may have passed before it began.
+func stuff(t testing.TB, conn net.Conn) {
+	t.Helper()
+	refused := 0
+	until(t, "a far end that takes no more", func() bool {
+		conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		n, err := conn.Write(make([]byte, 1<<20))
+		if refused++; n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			refused = 0
+		}
+		return refused == 3
+	})
+	conn.SetWriteDeadline(time.Time{})
 }
 
 // only returns the only lane of a session that is served.

@@ -59,6 +59,7 @@ func TestExchangesAtOnce(t *testing.T) {
 func TestOnlyEndEndsAMessage(t *testing.T) {
 	body := []byte("half of it")
 	seen := make(chan bool)
+	see := sync.OnceFunc(func() { close(seen) })
 	handlers := map[string]struct {
 		handler func(*Exchange)
 		want    Cause
@@ -92,6 +93,9 @@ func TestOnlyEndEndsAMessage(t *testing.T) {
 	for name, tt := range handlers {
 		t.Run(name, func(t *testing.T) {
 			_, relay := tcpPair(t, tt.handler)
+			if name == "lane closed" {
+				defer see()
+			}
 			x := get(t, relay)
 			if _, err := x.ReceiveResponse(); err != nil {
 				t.Fatal(err)
@@ -101,7 +105,7 @@ func TestOnlyEndEndsAMessage(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "lane closed" {
-				close(seen)
+				see()
 			}
 			_, err := x.Data()
 			failure(t, err, tt.want)
@@ -146,15 +150,10 @@ func TestVisitorGoneReachesTheAgent(t *testing.T) {
 		<-x.lane.mux.CloseChan()
 	})
 	x := get(t, relay)
-	<-inside
+	within(t, "handler", inside)
 	x.Abort(&Failure{Cause: VisitorGone})
-	select {
-	case f := <-gone:
-		if f.Cause != VisitorGone {
-			t.Errorf("cause %v", f.Cause)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("the agent was not told")
+	if f := within(t, "the agent's word", gone); f.Cause != VisitorGone {
+		t.Errorf("cause %v", f.Cause)
 	}
 	if _, err := x.ReceiveResponse(); err == nil {
 		t.Error("a response after Abort")
@@ -189,7 +188,7 @@ func TestEarlyAnswerStopsTheUpload(t *testing.T) {
 	if _, err := x.Data(); err != io.EOF {
 		t.Fatalf("end of the response: %v", err)
 	}
-	if err := <-wrote; !errors.Is(err, ErrStopped) {
+	if err := within(t, "end of the upload", wrote); !errors.Is(err, ErrStopped) {
 		t.Errorf("upload ended with %v, want ErrStopped", err)
 	}
 	x.Close()
@@ -243,14 +242,16 @@ func TestUpgradeIsAByteStream(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	inside, finish := make(chan bool), make(chan bool)
+	inside, finish := make(chan bool, 2), make(chan bool)
+	release := sync.OnceFunc(func() { close(finish) })
+	defer release()
 	agent, relay := tcpPair(t, func(x *Exchange) {
 		inside <- true
 		<-finish
 		answer(x)
 	})
 	x := begin(t, relay)
-	<-inside
+	within(t, "handler", inside)
 	drained := make(chan error, 1)
 	go func() { drained <- agent.Drain(context.Background(), Drain{}) }()
 	if m, err := relay.Receive(context.Background()); err != nil {
@@ -266,15 +267,15 @@ func TestDrain(t *testing.T) {
 	late.Close()
 	finished := make(chan error, 1)
 	go func() { finished <- relay.Finish(context.Background()) }()
-	close(finish)
+	release()
 	if r, err := x.ReceiveResponse(); err != nil || r.Status != 200 {
 		t.Errorf("open exchange: %v", err)
 	}
 	x.Close()
-	if err := <-finished; err != nil {
+	if err := within(t, "Finish", finished); err != nil {
 		t.Errorf("Finish: %v", err)
 	}
-	if err := <-drained; err != nil {
+	if err := within(t, "Drain", drained); err != nil {
 		t.Errorf("Drain: %v", err)
 	}
 }

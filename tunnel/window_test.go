@@ -73,7 +73,7 @@ func TestWindowOfSlowReaderIsSmall(t *testing.T) {
 		<-fill(x)
 	})
 	x := get(t, relay)
-	agent := <-agents
+	agent := within(t, "handler", agents)
 	full(t, agent)
 	if n := agent.carried.Load(); n < firstWindow || n > firstWindow+4<<10 {
 		t.Errorf("%d bytes are under way, want the %d of the window and heads", n, firstWindow)
@@ -213,7 +213,7 @@ func TestCreditFindsItsExchange(t *testing.T) {
 	p.put(muxOpen(2), muxBytes(2, request(frameEnd, 9, &Request{})))
 	p.put(muxFrame(muxWindowUpdate, 0, 1, 1<<20), muxFrame(muxWindowUpdate, 0, 2, 8<<20))
 	p.drain()
-	x := <-agents
+	x := within(t, "handler", agents)
 	full(t, x)
 	put(credit{2, 8, 4 * firstWindow})
 	put(credit{2, 10, 4 * firstWindow})
