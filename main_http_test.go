@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"share/testdata/bench/rig"
 )
 
 func serveTarget(ts *testscript.TestScript, neg bool, args []string) {
@@ -122,10 +124,11 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: freeport var")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := rig.FreeAddr()
 	ts.Check(err)
-	ts.Check(ln.Close())
-	ts.Setenv(args[0], port(ln.Addr()))
+	_, port, err := net.SplitHostPort(addr)
+	ts.Check(err)
+	ts.Setenv(args[0], port)
 }
 
 func occupy(ts *testscript.TestScript, neg bool, args []string) {

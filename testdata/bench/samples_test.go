@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -71,14 +72,18 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for start := time.Now(); time.Since(start) < 100*time.Millisecond; {
+	// A machine that others use gives it some of the time.
+	start, spent := time.Now(), time.Duration(0)
+	for spent < 100*time.Millisecond && time.Since(start) < 30*time.Second {
+		now, err := cpu(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		spent = now - before
 	}
-	after, err := cpu(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if spent := after - before; spent < 20*time.Millisecond || spent > 2*time.Second {
-		t.Errorf("100 ms of work took %s", spent)
+	most := (time.Since(start) + 50*time.Millisecond) * time.Duration(runtime.NumCPU())
+	if spent < 100*time.Millisecond || spent > most {
+		t.Errorf("%s of work count as %s", time.Since(start), spent)
 	}
 	if mib, err := peak(os.Getpid()); err != nil || mib < 1 || mib > 1000 {
 		t.Errorf("peak memory %v MiB, %v", mib, err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"share/testdata/bench/rig"
 )
@@ -43,10 +44,14 @@ func TestVisitorAndTarget(t *testing.T) {
 	})
 	defer wg.Wait()
 	defer stop()
-	for ready := false; !ready; {
-		if conn, err := net.Dial("tcp", addr); err == nil {
+	for deadline := time.Now().Add(30 * time.Second); ; pause(ctx, time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
 			conn.Close()
-			ready = true
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the target does not listen: %v", err)
 		}
 	}
 

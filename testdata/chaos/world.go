@@ -98,7 +98,7 @@ func (w *World) startTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
 	defer cancel()
 	for {
 		if conn, err := net.Dial("tcp", w.addr); err == nil {

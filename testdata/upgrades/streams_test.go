@@ -15,12 +15,13 @@ import (
 // than --grace.
 func TestStreamsLiveOn(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		grace string
-		leave bool
+		name     string
+		grace    string
+		upgrades int // within the grace
+		leave    bool
 	}{
-		{"until it is left", "10m", true},
-		{"until the grace is over", "5s", false},
+		{"until it is left", "10m", 2, true},
+		{"until the grace is over", "10s", 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, "--grace", tt.grace)
@@ -64,7 +65,7 @@ func TestStreamsLiveOn(t *testing.T) {
 			if !lives("before") {
 				t.Fatal("nothing comes")
 			}
-			for i := range 2 {
+			for i := range tt.upgrades {
 				if !w.upgrade(i == 0) {
 					return
 				}
