@@ -333,7 +333,7 @@ func TestRevokedInReplaced(t *testing.T) {
 	first := generate(t, dir, false)
 	secret, id := token(t, first.data.Accounts, account.Token{Account: "ci"})
 	other, _ := token(t, first.data.Accounts, account.Token{Account: "other"})
-	b := busy{make(chan bool), make(chan bool)}
+	b := newBusy()
 	var agents []*agent
 	for name, secret := range map[string]string{"x": secret, "y": other} {
 		ag, err := connect(t, first.dial(doorHTTP), tunnel.Hello{Token: secret}, b.handle)
@@ -399,7 +399,7 @@ func TestReplaceStopped(t *testing.T) {
 func TestReplaceEnding(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	old := generate(t, dir, false)
-	b := busy{make(chan bool), make(chan bool)}
+	b := newBusy()
 	if _, m := old.bind(t, "x", "one", b.handle); m == nil {
 		t.Fatal("not bound")
 	}
