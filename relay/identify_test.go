@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -129,10 +130,16 @@ func TestIdentityWhileYielding(t *testing.T) {
 	gone := &leaving{Store: kv}
 	s, i, _, _ := trustingWith(t, account.New(gone))
 	secret, _ := token(t, a, account.Token{Account: "ci"})
+	tokens := map[string]string{"a token": secret, "an identity": i.Token(job("7", nil))}
+	conns := map[string]net.Conn{} // a door that yields takes no others
+	for name := range tokens {
+		conns[name] = s.dial(doorHTTP)
+	}
+	until(t, "two connections", func() bool { return s.budget.open.Load() == 2 })
 	s.setYielding(true)
 	gone.left.Store(true)
-	for name, shown := range map[string]string{"a token": secret, "an identity": i.Token(job("7", nil))} {
-		_, err := connect(t, s.dial(doorHTTP), tunnel.Hello{Token: shown}, say(""))
+	for name, shown := range tokens {
+		_, err := connect(t, conns[name], tunnel.Hello{Token: shown}, say(""))
 		if refused, ok := errors.AsType[*tunnel.RejectError](err); !ok || refused.Code != tunnel.RejectDraining || refused.RetryAfter != 0 {
 			t.Errorf("%s: %+v, want to be sent on at once", name, err)
 		}
