@@ -15,16 +15,9 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/netutil"
 )
 
 const (
-	// maxConns bounds the connections over TCP, tcpRead and tcpIdle their
-	// silence.
-	maxConns = 100
-	tcpRead  = 2 * time.Second
-	tcpIdle  = 5 * time.Second
-
 	// maxUDP is the longest answer over UDP: what passes everywhere in one
 	// piece.
 	maxUDP = 1232
@@ -115,9 +108,10 @@ func (s *Server) Close() error {
 // Serve answers until ctx ends, and returns after all that it started has
 // ended: nil, or why it cannot listen any more.
 func (s *Server) Serve(ctx context.Context) error {
+	conns := newQueue(s.tcp)
 	servers := []*dns.Server{
 		{PacketConn: s.udp},
-		{Listener: netutil.LimitListener(s.tcp, maxConns), ReadTimeout: tcpRead, IdleTimeout: func() time.Duration { return tcpIdle }},
+		{Listener: conns, ReadTimeout: tcpRead, IdleTimeout: func() time.Duration { return tcpIdle }},
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -144,6 +138,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		// An error is that it has ended before, or was cut.
 		_ = srv.ShutdownContext(last)
 	}
+	conns.cut()
 	s.Close()
 	wg.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
