@@ -1,9 +1,13 @@
 package dns
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 const (
@@ -72,4 +76,49 @@ func (l *limiter) take(addr netip.Addr, now time.Time) verdict {
 	}
 	l.sources[addr] = s
 	return v
+}
+
+// bound returns a writer of answers over UDP, each to whom w has to write it:
+// those too that the library makes of what is no question.
+func (l *limiter) bound(w dns.Writer) dns.Writer { return &bounded{w, l} }
+
+type bounded struct {
+	dns.Writer
+	limit *limiter
+}
+
+// Write sends an answer, or the part of it that may be sent.
+func (b *bounded) Write(answer []byte) (int, error) {
+	to, ok := b.Writer.(dns.ResponseWriter)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	udp, ok := to.RemoteAddr().(*net.UDPAddr)
+	if !ok {
+		return 0, errors.ErrUnsupported
+	}
+	out := answer
+	switch b.limit.take(udp.AddrPort().Addr(), time.Now()) {
+	case silence:
+		return len(answer), nil
+	case retryTCP:
+		var err error
+		if out, err = withoutRecords(answer); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := b.Writer.Write(out); err != nil {
+		return 0, err
+	}
+	return len(answer), nil
+}
+
+// withoutRecords is an answer that says that there is more over TCP.
+func withoutRecords(answer []byte) ([]byte, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(answer); err != nil {
+		return nil, err
+	}
+	m.Answer, m.Ns, m.Extra, m.Truncated = nil, nil, nil, true
+	return m.Pack()
 }

@@ -110,7 +110,7 @@ func (s *Server) Close() error {
 func (s *Server) Serve(ctx context.Context) error {
 	conns := newQueue(s.tcp)
 	servers := []*dns.Server{
-		{PacketConn: s.udp},
+		{PacketConn: s.udp, DecorateWriter: s.limit.bound},
 		{Listener: conns, ReadTimeout: tcpRead, IdleTimeout: func() time.Duration { return tcpIdle }},
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -153,14 +153,7 @@ const lastAnswers = time.Second
 // serve answers one question.
 func (s *Server) serve(w dns.ResponseWriter, q *dns.Msg) {
 	m := s.zone.answer(q)
-	udp, over := w.RemoteAddr().(*net.UDPAddr)
-	if over {
-		switch s.limit.take(udp.AddrPort().Addr(), time.Now()) {
-		case silence:
-			return
-		case retryTCP:
-			m.Answer, m.Ns, m.Extra, m.Truncated = nil, nil, nil, true
-		}
+	if _, over := w.RemoteAddr().(*net.UDPAddr); over {
 		m.Truncate(sizeOf(q))
 	}
 	// An error is the loss of who asked.

@@ -110,6 +110,58 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// An address that asks too often is told so, whatever it asks.
+func TestRate(t *testing.T) {
+	tests := []struct {
+		about string
+		edit  func(*dns.Msg)
+	}{
+		{"a question", func(*dns.Msg) {}},
+		{"a zone of another", func(q *dns.Msg) { q.Question[0].Name = "other.test." }},
+		{"an update", func(q *dns.Msg) { q.Opcode = dns.OpcodeUpdate }},
+		{"two questions", func(q *dns.Msg) { q.Question = append(q.Question, q.Question[0]) }},
+		{"what is cut", func(q *dns.Msg) { q.SetEdns0(4096, false) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.about, func(t *testing.T) {
+			_, addr := serve(t, Config{Domain: "share.test", Addresses: addresses()})
+			nc, err := net.Dial("udp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			q := question("web.share.test.", dns.TypeA)
+			tt.edit(q)
+			b, err := q.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q.IsEdns0() != nil {
+				b = b[:len(b)-1]
+			}
+			buf := make([]byte, maxUDP)
+			for range 20 * answerBurst {
+				if _, err := nc.Write(b); err != nil {
+					t.Fatal(err)
+				}
+				nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+				n, err := nc.Read(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := new(dns.Msg)
+				if err := m.Unpack(buf[:n]); err != nil {
+					t.Fatal(err)
+				}
+				if m.Truncated {
+					return
+				}
+			}
+			t.Errorf("%d questions are all answered", 20*answerBurst)
+		})
+	}
+}
+
 // What is no question is not answered, or as one that cannot be understood; the
 // server goes on.
 func TestGarbage(t *testing.T) {
