@@ -77,7 +77,7 @@ func has(ctx context.Context, addr, fqdn, value string) bool {
 	defer cancel()
 	m := new(dns.Msg)
 	m.SetQuestion(fqdn, dns.TypeTXT)
-	r, _, err := (&dns.Client{Net: "tcp", Timeout: askTimeout}).ExchangeContext(ctx, m, addr)
+	r, err := ask(ctx, &dns.Client{Net: "tcp", Timeout: askTimeout}, m, addr)
 	return err == nil && slices.ContainsFunc(r.Answer, func(rr dns.RR) bool {
 		t, ok := rr.(*dns.TXT)
 		return ok && slices.Equal(t.Txt, []string{value})

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -67,7 +68,7 @@ func (u *Updater) change(ctx context.Context, zone, fqdn, value string, how func
 	how(m, []dns.RR{&dns.TXT{Hdr: header(fqdn, dns.TypeTXT, valueTTL), Txt: []string{value}}})
 	r, err := u.exchange(ctx, m)
 	if err == nil && r.Rcode != dns.RcodeSuccess {
-		err = fmt.Errorf("%s", refusal(r))
+		err = errors.New(dns.RcodeToString[r.Rcode])
 	}
 	if err != nil {
 		return fmt.Errorf("DNS server %s: update of the zone %s: %w", u.server, zone, err)
@@ -75,12 +76,17 @@ func (u *Updater) change(ctx context.Context, zone, fqdn, value string, how func
 	return nil
 }
 
-// refusal says what a server's refusal means.
-func refusal(r *dns.Msg) string {
-	if t := r.IsTsig(); t != nil && t.Error != dns.RcodeSuccess {
-		return fmt.Sprintf("it does not take the key %s: %s", t.Hdr.Name, dns.RcodeToString[int(t.Error)])
+// refusal says why a server does not take the key that a question was signed
+// with (RFC 8945 5.2), nil if it does.
+func refusal(r *dns.Msg) error {
+	t := r.IsTsig()
+	switch {
+	case t == nil || t.Error == dns.RcodeSuccess:
+		return nil
+	case t.Error == dns.RcodeBadTime:
+		return fmt.Errorf("its clock and this machine's are more than %d s apart (BADTIME)", fudge)
 	}
-	return dns.RcodeToString[r.Rcode]
+	return fmt.Errorf("it does not take the key %s: %s", t.Hdr.Name, dns.RcodeToString[int(t.Error)])
 }
 
 // zoneOf finds the zone at the server that a name is in.
@@ -101,16 +107,33 @@ func (u *Updater) zoneOf(ctx context.Context, fqdn string) (string, error) {
 	return "", fmt.Errorf("DNS server %s: it has no zone that %s is in", u.server, fqdn)
 }
 
-// exchange asks the server, signed, and reads its answer. That is signed too,
-// if the server has the key.
+// exchange asks the server, signed, and reads its answer, which is signed too. An
+// error says so where the server does not take the key.
 func (u *Updater) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
 	c := &dns.Client{Net: "tcp", Timeout: exchangeTimeout, TsigSecret: map[string]string{u.key.Name: u.key.Secret}}
 	m.SetTsig(u.key.Name, u.key.Algorithm, fudge, time.Now().Unix())
-	r, _, err := c.ExchangeContext(ctx, m, u.server)
-	if r != nil && r.IsTsig() != nil && r.IsTsig().Error != dns.RcodeSuccess {
-		return r, nil // it is what says why
+	r, err := ask(ctx, c, m, u.server)
+	if r != nil {
+		if no := refusal(r); no != nil {
+			return nil, no // an answer to an unknown key is not signed
+		}
+	}
+	return r, err
+}
+
+// ask is c.ExchangeContext, but ends with ctx.
+func ask(ctx context.Context, c *dns.Client, m *dns.Msg, addr string) (*dns.Msg, error) {
+	conn, err := c.DialContext(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	r, _, err := c.ExchangeWithConnContext(ctx, m, conn)
+	if errors.Is(err, net.ErrClosed) {
+		err = ctx.Err()
 	}
 	return r, err
 }

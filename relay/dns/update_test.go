@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -44,8 +45,8 @@ func TestUpdate(t *testing.T) {
 		at    string
 		want  string
 	}{
-		{"another key", Key{Name: "other.", Algorithm: key.Algorithm, Secret: key.Secret}, at, "update of the zone corp.test.: NOTAUTH"},
-		{"a wrong secret", Key{Name: key.Name, Algorithm: key.Algorithm, Secret: "d3Jvbmc="}, at, "update of the zone corp.test."},
+		{"another key", Key{Name: "other.", Algorithm: key.Algorithm, Secret: key.Secret}, at, "it does not take the key other.: BADKEY"},
+		{"a wrong secret", Key{Name: key.Name, Algorithm: key.Algorithm, Secret: "d3Jvbmc="}, at, "it does not take the key share.: BADSIG"},
 		{"another zone", key, "_acme-challenge.share.test.", "it has no zone that _acme-challenge.share.test. is in"},
 	}
 	_, before := p.Texts(at)
@@ -57,6 +58,15 @@ func TestUpdate(t *testing.T) {
 	}
 	if _, after := p.Texts(at); after != before {
 		t.Error("an update without the key is taken")
+	}
+	late := &pebble.Primary{Zone: p.Zone, Key: key.Name, Secret: key.Secret, Algorithm: key.Algorithm, Wrong: dns.RcodeBadTime}
+	lateAddr, err := late.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	if err := NewUpdater(lateAddr, key).Present(t.Context(), at, "three"); err == nil || !strings.Contains(err.Error(), "its clock and this machine's are more than 300 s apart") {
+		t.Errorf("a clock that is wrong: %v", err)
 	}
 	p.Close()
 	if err := u.Present(t.Context(), at, "four"); err == nil || !strings.Contains(err.Error(), addr) {
@@ -106,6 +116,37 @@ func TestUpdateSpreads(t *testing.T) {
 	}
 	if err := await(t, done, "the end of Present"); err != nil {
 		t.Error(err)
+	}
+}
+
+// An update ends with its context, whether or not the server answers.
+func TestUpdateEnds(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	u := NewUpdater(ln.Addr().String(), Key{Name: "share.", Algorithm: dns.HmacSHA256, Secret: "c2VjcmV0"})
+	go func() { done <- u.Present(ctx, "_acme-challenge.share.test.", "value") }()
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(exchangeTimeout / 2):
+		t.Error("it goes on")
+		<-done
 	}
 }
 

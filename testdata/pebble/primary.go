@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ type Primary struct {
 	Zone                   string // with a dot at its end
 	Key, Secret, Algorithm string
 	Servers                []string // its name servers, with a dot at the end of each
+	Wrong                  uint16   // what it says is wrong with each key (RFC 8945 3); if 0, what is
 
 	srv *dns.Server
 
@@ -56,6 +58,14 @@ func (p *Primary) serve(w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg)
 	m.SetReply(q)
 	signed := q.IsTsig() != nil && w.TsigStatus() == nil
+	if wrong := p.wrong(w, q); wrong != dns.RcodeSuccess {
+		t := q.IsTsig()
+		m.Rcode = dns.RcodeNotAuth
+		m.SetTsig(t.Hdr.Name, t.Algorithm, 300, time.Now().Unix())
+		m.IsTsig().Error = wrong
+		w.WriteMsg(m)
+		return
+	}
 	p.mu.Lock()
 	switch {
 	case len(q.Question) != 1 || !dns.IsSubDomain(p.Zone, q.Question[0].Name):
@@ -96,4 +106,19 @@ func (p *Primary) serve(w dns.ResponseWriter, q *dns.Msg) {
 		m.SetTsig(p.Key, p.Algorithm, 300, time.Now().Unix())
 	}
 	w.WriteMsg(m)
+}
+
+// wrong says what is wrong with the key of a message, RcodeSuccess if nothing is.
+func (p *Primary) wrong(w dns.ResponseWriter, q *dns.Msg) uint16 {
+	switch {
+	case q.IsTsig() == nil:
+		return dns.RcodeSuccess
+	case p.Wrong != dns.RcodeSuccess:
+		return p.Wrong
+	case errors.Is(w.TsigStatus(), dns.ErrSecret):
+		return dns.RcodeBadKey
+	case w.TsigStatus() != nil:
+		return dns.RcodeBadSig
+	}
+	return dns.RcodeSuccess
 }
