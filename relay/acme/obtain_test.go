@@ -91,7 +91,11 @@ func TestObtainByUpdate(t *testing.T) {
 	}
 	defer p.Close()
 	ca := startCA(t, pebble.Config{Resolver: addr})
-	k := keep(t, ca, t.TempDir(), dns.NewUpdater(addr, key), nil)
+	updater, err := dns.NewUpdater(addr, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := keep(t, ca, t.TempDir(), updater, nil)
 	obtained(t, ca, k)
 	if left, updates := p.Texts("_acme-challenge.share.test."); len(left) > 0 || updates != 4 {
 		t.Errorf("%d updates have left %q", updates, left)

@@ -117,7 +117,11 @@ func (o *obtaining) records(cfg *relay.Config, domain string) (acme.Records, err
 		if err != nil {
 			return nil, cmdline.Unusable("--dns-key-file wants a key as tsig-keygen writes it", fmt.Errorf("%s: %w", o.keyFile, err))
 		}
-		return dns.NewUpdater(o.update, key), nil
+		updater, err := dns.NewUpdater(o.update, key)
+		if err != nil {
+			return nil, cmdline.Usage("", "--dns-update: %v", err)
+		}
+		return updater, nil
 	case o.hook != "":
 		hook, err := acme.NewHook(o.hook)
 		if err != nil {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,11 +33,20 @@ type Updater struct {
 }
 
 // NewUpdater returns an Updater of the zones at server: a host, or host:port.
-func NewUpdater(server string, key Key) *Updater {
-	if _, _, err := net.SplitHostPort(server); err != nil {
-		server = net.JoinHostPort(server, "53")
+func NewUpdater(server string, key Key) (*Updater, error) {
+	host, port, err := net.SplitHostPort(server)
+	if err != nil {
+		host, port = server, "53"
+		if strings.HasPrefix(server, "[") && strings.HasSuffix(server, "]") {
+			host = server[1 : len(server)-1]
+		}
 	}
-	return &Updater{server: server, key: key, find: find}
+	_, wrong := strconv.ParseUint(port, 10, 16)
+	_, name := dns.IsDomainName(host)
+	if _, err := netip.ParseAddr(host); err != nil && (host == "" || !name || strings.ContainsAny(host, ":/[] ")) || wrong != nil {
+		return nil, fmt.Errorf("server %.100q: want a host, or host:port, as ns.example.com or 192.0.2.1:53", server)
+	}
+	return &Updater{server: net.JoinHostPort(host, port), key: key, find: find}, nil
 }
 
 // Present adds value to the TXT records at fqdn, and returns when the zone's

@@ -22,7 +22,7 @@ func TestUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	u := NewUpdater(addr, key)
+	u := newUpdater(t, addr, key)
 	const at = "_acme-challenge.share.corp.test."
 	for _, value := range []string{"one", "two"} {
 		if err := u.Present(t.Context(), at, value); err != nil {
@@ -51,7 +51,7 @@ func TestUpdate(t *testing.T) {
 	}
 	_, before := p.Texts(at)
 	for _, tt := range tests {
-		err := NewUpdater(addr, tt.key).Present(t.Context(), tt.at, "three")
+		err := newUpdater(t, addr, tt.key).Present(t.Context(), tt.at, "three")
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), addr) || strings.Contains(err.Error(), key.Secret) {
 			t.Errorf("%s: got %v, want %s", tt.about, err, tt.want)
 		}
@@ -65,7 +65,7 @@ func TestUpdate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer late.Close()
-	if err := NewUpdater(lateAddr, key).Present(t.Context(), at, "three"); err == nil || !strings.Contains(err.Error(), "its clock and this machine's are more than 300 s apart") {
+	if err := newUpdater(t, lateAddr, key).Present(t.Context(), at, "three"); err == nil || !strings.Contains(err.Error(), "its clock and this machine's are more than 300 s apart") {
 		t.Errorf("a clock that is wrong: %v", err)
 	}
 	p.Close()
@@ -91,7 +91,7 @@ func TestUpdateSpreads(t *testing.T) {
 	}
 	defer first.Close()
 	const at = "_acme-challenge.corp.test."
-	u := NewUpdater(addr, key)
+	u := newUpdater(t, addr, key)
 	asked := make(chan string, 2)
 	u.find = func(_ context.Context, host string) ([]string, error) {
 		asked <- host
@@ -111,7 +111,7 @@ func TestUpdateSpreads(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	// The second server follows.
-	if err := NewUpdater(secondAddr, key).Present(t.Context(), at, "value"); err != nil {
+	if err := newUpdater(t, secondAddr, key).Present(t.Context(), at, "value"); err != nil {
 		t.Fatal(err)
 	}
 	if err := await(t, done, "the end of Present"); err != nil {
@@ -128,7 +128,7 @@ func TestUpdateEnds(t *testing.T) {
 	defer ln.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	u := NewUpdater(ln.Addr().String(), Key{Name: "share.", Algorithm: dns.HmacSHA256, Secret: "c2VjcmV0"})
+	u := newUpdater(t, ln.Addr().String(), Key{Name: "share.", Algorithm: dns.HmacSHA256, Secret: "c2VjcmV0"})
 	go func() { done <- u.Present(ctx, "_acme-challenge.share.test.", "value") }()
 	conn, err := ln.Accept()
 	if err != nil {
@@ -150,10 +150,28 @@ func TestUpdateEnds(t *testing.T) {
 	}
 }
 
-func TestUpdaterPort(t *testing.T) {
-	for server, want := range map[string]string{"ns.test": "ns.test:53", "ns.test:5353": "ns.test:5353", "2001:db8::1": "[2001:db8::1]:53"} {
-		if got := NewUpdater(server, Key{}).server; got != want {
-			t.Errorf("%s: got %s, want %s", server, got, want)
+func newUpdater(t *testing.T, server string, key Key) *Updater {
+	t.Helper()
+	u, err := NewUpdater(server, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestNewUpdater(t *testing.T) {
+	for server, want := range map[string]string{
+		"ns.test": "ns.test:53", "ns.test:5353": "ns.test:5353", "2001:db8::1": "[2001:db8::1]:53",
+		"[2001:db8::1]": "[2001:db8::1]:53", "[2001:db8::1]:5353": "[2001:db8::1]:5353", "192.0.2.1": "192.0.2.1:53",
+		"": "", ":53": "", "ns.test:": "", "ns.test:dns": "", "ns.test:70000": "", "a b": "", "a..b": "", "a:b:c": "", "[ns": "", "https://ns.test": "",
+	} {
+		got := ""
+		u, err := NewUpdater(server, Key{})
+		if err == nil {
+			got = u.server
+		}
+		if got != want {
+			t.Errorf("%q: got %q, %v; want %q", server, got, err, want)
 		}
 	}
 }
