@@ -81,14 +81,12 @@ func (d *Domains) verify(ctx context.Context, one account.Domain) (account.Domai
 func (d *Domains) agreed(ctx context.Context, one account.Domain) (how, reason string) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	target := one.Name + "." + d.cfg.Own
-	cname, err := d.cfg.Resolver.LookupCNAME(ctx, one.Domain+".")
-	cname = canonical(cname)
+	names, err := d.aliases(ctx, one.Domain)
 	switch {
-	case err == nil && cname == target:
+	case slices.Contains(names, one.Name+"."+d.cfg.Own):
 		return "CNAME", ""
-	case err == nil && cname != one.Domain:
-		reason = "its CNAME is " + cname
+	case len(names) > 0:
+		reason = "its CNAME is " + names[0]
 	case err == nil:
 		reason = "it has no CNAME"
 	default:
