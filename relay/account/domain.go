@@ -14,10 +14,14 @@ type Domain struct {
 	Name    string    `json:"name"`   // the tunnel's
 	Account string    `json:"account"`
 	Token   string    `json:"token"` // what proves in the DNS that the domain's owner agrees
-	Added   time.Time `json:"added"`
+	Added   time.Time `json:"added"` // for the name
 
 	// Verified is when that was found, zero if it has not been.
 	Verified time.Time `json:"verified,omitzero"`
+
+	// Doubted is when it was found that the owner does not agree any more, zero
+	// if they do.
+	Doubted time.Time `json:"doubted,omitzero"`
 }
 
 // Domains returns all domains, in their order.

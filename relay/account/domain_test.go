@@ -12,8 +12,9 @@ func TestDomains(t *testing.T) {
 	all := []Domain{
 		{Domain: "a.test", Name: "web", Account: "acme", Token: "one", Added: at, Verified: at},
 		{Domain: "b.test", Name: "web", Account: "acme", Token: "two", Added: at},
+		{Domain: "c.test", Name: "web", Account: "acme", Token: "three", Added: at, Verified: at, Doubted: at},
 	}
-	for _, d := range []Domain{all[1], all[0]} {
+	for _, d := range []Domain{all[1], all[2], all[0]} {
 		if err := a.KeepDomain(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}

@@ -97,6 +97,9 @@ func WriteDomains(w io.Writer, domains []domain.Status) error {
 		if !d.Verified.IsZero() {
 			verified = day(d.Verified)
 		}
+		if !d.Doubted.IsZero() {
+			verified += ", but " + d.Reason
+		}
 		return strings.Join([]string{d.Domain.Domain, d.Name, d.Account, verified}, "\t")
 	})
 }

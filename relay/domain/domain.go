@@ -48,8 +48,8 @@ type Domains struct {
 	changing sync.Mutex                                // held while a domain changes
 	table    atomic.Pointer[map[string]account.Domain] // by domain; replaced as a whole
 
-	mu      sync.Mutex
-	reasons map[string]string // guarded by mu; why a domain is not verified, by domain
+	mu    sync.Mutex
+	looks map[string]look // guarded by mu; by domain
 }
 
 // New returns Domains that Load fills.
@@ -60,7 +60,7 @@ func New(cfg Config) *Domains {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Domains{cfg: cfg, reasons: make(map[string]string)}
+	d := &Domains{cfg: cfg, looks: make(map[string]look)}
 	d.table.Store(&map[string]account.Domain{})
 	return d
 }
@@ -102,14 +102,14 @@ func (d *Domains) Find(domain string) (one account.Domain, ok bool) {
 type Status struct {
 	account.Domain
 	Target string `json:"target"`           // what its CNAME is expected to be
-	Reason string `json:"reason,omitempty"` // why it is not verified
+	Reason string `json:"reason,omitempty"` // why it is not verified, or doubted
 }
 
 func (d *Domains) status(one account.Domain) Status {
 	s := Status{Domain: one, Target: one.Name + "." + d.cfg.Own}
-	if one.Verified.IsZero() {
+	if one.Verified.IsZero() || !one.Doubted.IsZero() {
 		d.mu.Lock()
-		s.Reason = cmp.Or(d.reasons[one.Domain], "not looked at yet")
+		s.Reason = cmp.Or(d.looks[one.Domain].reason, "not looked at yet")
 		d.mu.Unlock()
 	}
 	return s
@@ -141,7 +141,7 @@ func (d *Domains) Add(ctx context.Context, domain, name string) (Status, error) 
 	if err != nil {
 		return Status{}, err
 	}
-	if one.Verified.IsZero() {
+	if one.Verified.IsZero() || !one.Doubted.IsZero() {
 		if one, err = d.verify(ctx, one); err != nil {
 			return Status{}, err
 		}
@@ -162,7 +162,7 @@ func (d *Domains) add(ctx context.Context, domain, name string) (account.Domain,
 	case known && one.Account != owner:
 		return one, &account.ConflictError{Reason: fmt.Sprintf("the domain %s is %s's, and leads to %s: remove it first", domain, one.Account, one.Name)}
 	case known && one.Name == name:
-		return one, nil
+		return one, d.cfg.Names.Reserve(ctx, name, owner)
 	case !known && len(table) >= maxAll:
 		return one, &account.ConflictError{Reason: fmt.Sprintf("the relay has %d domains, which is the limit", maxAll)}
 	case !known:
@@ -175,9 +175,9 @@ func (d *Domains) add(ctx context.Context, domain, name string) (account.Domain,
 		if n >= maxDomains {
 			return one, &account.ConflictError{Reason: fmt.Sprintf("%s has %d domains, which is the limit", owner, maxDomains)}
 		}
-		one = account.Domain{Domain: domain, Account: owner, Token: rand.Text(), Added: time.Now().UTC().Truncate(time.Second)}
+		one = account.Domain{Domain: domain, Account: owner, Token: rand.Text()}
 	}
-	one.Name, one.Verified = name, time.Time{}
+	one.Name, one.Added, one.Verified, one.Doubted = name, time.Now().UTC().Truncate(time.Second), time.Time{}, time.Time{}
 	if err := d.cfg.Names.Reserve(ctx, name, owner); err != nil {
 		return one, err
 	}
@@ -211,7 +211,7 @@ func (d *Domains) Remove(ctx context.Context, domain string) (account.Domain, er
 	delete(table, domain)
 	d.table.Store(&table)
 	d.mu.Lock()
-	delete(d.reasons, domain)
+	delete(d.looks, domain)
 	d.mu.Unlock()
 	return one, nil
 }

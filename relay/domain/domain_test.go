@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,30 @@ func TestVerify(t *testing.T) {
 	}
 	if d.Lookup([]byte("cname.acme.test")) != nil {
 		t.Error("a domain leads to a name that it was not verified for")
+	}
+}
+
+// A name that was released is reserved again.
+func TestAddReserves(t *testing.T) {
+	d, _ := open(t)
+	if _, err := d.Add(t.Context(), "app.acme.test", "web"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.cfg.Names.Bind(t.Context(), route.Claim{Account: "acme", Name: "web", Holder: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := d.cfg.Names.Release(t.Context(), "web"); err != nil || !held {
+		t.Fatalf("held %t, %v", held, err)
+	}
+	if _, err := d.Add(t.Context(), "app.acme.test", "web"); err != nil {
+		t.Fatal(err)
+	}
+	names, err := d.cfg.Accounts.Names(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(names, func(n account.Name) bool { return n.Name == "web" && n.Reserved }) {
+		t.Errorf("the names are %+v", names)
 	}
 }
 
