@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// hookTimeout bounds a run of a hook, hookEnd what it leaves open behind
-	// it.
+	// hookTimeout bounds a run of a hook and, where the system can end them
+	// together, of what it has started; hookEnd what it leaves open behind it.
 	hookTimeout = 2 * time.Minute
 	hookEnd     = time.Second
 
@@ -52,6 +52,7 @@ func (h *Hook) run(ctx context.Context, args ...string) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, h.path, args...)
 	cmd.WaitDelay = hookEnd
+	together(cmd)
 	var said complaint
 	cmd.Stderr = &said
 	err := cmd.Run()
