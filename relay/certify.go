@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"share/relay/acme"
 )
 
 // certify starts what keeps certificates, and what proves in the DNS whose a
@@ -27,15 +29,27 @@ func (r *Relay) certify(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// certifies reports whether a host may have a certificate of its own now: if an
-// agent holds its name, or is about to hold it again, or if it is a domain whose
-// owner agrees. What a stranger asks for is none of these.
-func (r *Relay) certifies(host string) bool {
+// certifies says whether a host may have a certificate of its own now: if an agent
+// holds its name, or is about to hold it again, or if it is a domain whose owner
+// agrees. While the agent is away, or the owner's will in doubt, the one that there
+// is does: visitors are told what is amiss. What a stranger asks for has none.
+func (r *Relay) certifies(host string) acme.Want {
 	if name, ok := strings.CutSuffix(host, "."+r.domain); ok {
-		t := r.names.Lookup([]byte(name))
-		return t != nil && (t.Held() || t.Expected())
+		switch t := r.names.Lookup([]byte(name)); {
+		case t == nil:
+			return acme.Nothing
+		case t.Held(), t.Expected():
+			return acme.Obtain
+		}
+		return acme.Show
 	}
-	return r.domains != nil && r.domains.Lookup([]byte(host)) != nil
+	if r.domains == nil || r.domains.Lookup([]byte(host)) == nil {
+		return acme.Nothing
+	}
+	if d, ok := r.domains.Find(host); ok && d.Doubted.IsZero() {
+		return acme.Obtain
+	}
+	return acme.Show
 }
 
 // domainURL is what visitors type to reach a domain of an account's own.

@@ -148,20 +148,20 @@ func TestCertificateOfExpected(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := func(when string, want bool) {
+		want := func(when string, want acme.Want) {
 			t.Helper()
 			if got := r.certifies("web.share.test"); got != want {
-				t.Errorf("%s: %v, want %v", when, got, want)
+				t.Errorf("%s: %d, want %d", when, got, want)
 			}
 		}
-		want("held", true)
+		want("held", acme.Obtain)
 		r.names.Unbind(web, agent)
-		want("left", false)
+		want("left", acme.Show)
 		r.names.Expect([]route.Held{{Name: "web", Holder: "one"}}, agentPatience)
-		want("expected", true)
+		want("expected", acme.Obtain)
 		time.Sleep(agentPatience)
 		synctest.Wait()
-		want("not expected any more", false)
+		want("not expected any more", acme.Show)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"share/relay/account"
+	"share/relay/acme"
 	"share/tunnel"
 )
 
@@ -22,6 +23,7 @@ func domains(t *testing.T) *Relay {
 	now := time.Now()
 	for _, d := range []account.Domain{
 		{Domain: "app.acme.test", Name: "web", Account: "acme", Token: "x", Added: now, Verified: now},
+		{Domain: "doubt.acme.test", Name: "web", Account: "acme", Token: "x", Added: now, Verified: now, Doubted: now},
 		{Domain: "new.acme.test", Name: "web", Account: "acme", Token: "x", Added: now},
 		{Domain: "lost.acme.test", Name: "other", Account: "acme", Token: "x", Added: now, Verified: now}, // its name went to another
 		{Domain: "gone.acme.test", Name: "gone", Account: "acme", Token: "x", Added: now, Verified: now},  // its name is nobody's
@@ -45,7 +47,7 @@ func domains(t *testing.T) *Relay {
 func TestDomainsLead(t *testing.T) {
 	r := domains(t)
 	for host, want := range map[string]string{
-		"app.acme.test": "web", "new.acme.test": "", "lost.acme.test": "", "gone.acme.test": "", "acme.test": "", "web.share.test": "web",
+		"app.acme.test": "web", "doubt.acme.test": "web", "new.acme.test": "", "lost.acme.test": "", "gone.acme.test": "", "acme.test": "", "web.share.test": "web",
 	} {
 		got := ""
 		place := r.lookup([]byte(host))
@@ -63,8 +65,9 @@ func TestDomainsLead(t *testing.T) {
 			t.Errorf("%s is served at %q, want %q", host, got, wantURL)
 		}
 		// No agent holds the name: a domain has a certificate all the same.
-		if got := r.certifies(host); got != (host == "app.acme.test") {
-			t.Errorf("%s may have a certificate: %t", host, got)
+		wantFor := map[string]acme.Want{"app.acme.test": acme.Obtain, "doubt.acme.test": acme.Show, "web.share.test": acme.Show}[host]
+		if got := r.certifies(host); got != wantFor {
+			t.Errorf("%s may have a certificate: got %d, want %d", host, got, wantFor)
 		}
 	}
 }

@@ -81,9 +81,9 @@ type Certificates struct {
 	asked   chan string // hosts for which one is to be obtained
 	pause   func(failures int) time.Duration
 
-	mu     sync.Mutex
-	wanted func(host string) bool // guarded by mu; nil until Want
-	hosts  map[string]*host       // guarded by mu
+	mu    sync.Mutex
+	want  func(host string) Want // guarded by mu; nil until Want
+	hosts map[string]*host       // guarded by mu
 }
 
 // New returns Certificates that are to be opened, and that Run then keeps. Its
@@ -146,12 +146,21 @@ func (c *Certificates) know(name string) {
 	c.hosts[name] = new(host)
 }
 
-// Want says which hosts beside the domain may have a certificate: wanted is asked
-// for each when it is time. It must not block. Before that there are none.
-func (c *Certificates) Want(wanted func(host string) bool) {
+// A Want is what may be done for a host, so that it has a certificate.
+type Want int
+
+const (
+	Nothing Want = iota // it is nobody's: what strangers ask for
+	Show                // one is shown that was obtained before
+	Obtain              // one is obtained, and renewed
+)
+
+// Want tells what may be done for hosts beside the domain: want is asked for each
+// when it is time. It must not block. Before that there is Nothing for them.
+func (c *Certificates) Want(want func(host string) Want) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wanted = wanted
+	c.want = want
 }
 
 // check returns why no CA can give what is configured.

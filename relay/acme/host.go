@@ -76,13 +76,22 @@ func (c *Certificates) demand(ctx context.Context, name string) (*tls.Certificat
 	return pair, err
 }
 
-// order has a certificate obtained for a host that is wanted, unless that failed
-// a short time ago. What it returns is closed when the order has ended.
-func (c *Certificates) order(name string) (<-chan struct{}, error) {
+// wants returns what may be done for a host now.
+func (c *Certificates) wants(name string) Want {
 	c.mu.Lock()
-	wanted := c.wanted
+	want := c.want
 	c.mu.Unlock()
-	if wanted == nil || !wanted(name) {
+	if want == nil {
+		return Nothing
+	}
+	return want(name)
+}
+
+// order has a certificate obtained for a host that may have one, unless that failed
+// a short time ago, or looked for among those that were obtained before. What it
+// returns is closed when the order has ended.
+func (c *Certificates) order(name string) (<-chan struct{}, error) {
+	if c.wants(name) == Nothing {
 		return nil, errUnwanted
 	}
 	c.mu.Lock()
@@ -144,13 +153,36 @@ func (c *Certificates) show(name string, pair *tls.Certificate) (changed bool) {
 	return true
 }
 
-// forget drops a host whose certificate is not wanted any more.
+// forget drops a host whose certificate is not shown any more.
 func (c *Certificates) forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h := c.hosts[name]; h != nil && h.ordered == nil {
 		delete(c.hosts, name)
 	}
+}
+
+// dismiss ends the order for a host that does not get a certificate now. How often
+// that has failed stays known.
+func (c *Certificates) dismiss(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.hosts[name]
+	if h == nil {
+		return
+	}
+	close(h.ordered)
+	if h.ordered = nil; h.failures == 0 {
+		delete(c.hosts, name)
+	}
+}
+
+// ended reports whether the certificate of a host has ended.
+func (c *Certificates) ended(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.hosts[name]
+	return h == nil || h.pair == nil || time.Now().After(h.pair.Leaf.NotAfter)
 }
 
 // due returns the hosts whose certificates are to be looked at, and when the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -56,6 +57,7 @@ func (c *Certificates) newKeeper() *keeper {
 
 // tend looks at the certificates there are, until ctx ends.
 func (k *keeper) tend(ctx context.Context) {
+	sweep := time.Now().Add(sweepAfter)
 	for {
 		names, next := k.due(time.Now())
 		slices.Sort(names)
@@ -63,11 +65,11 @@ func (k *keeper) tend(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			if !slices.Contains(k.fixed, name) && !k.stillWanted(name) {
-				k.forget(name)
-				continue
-			}
-			k.renew(ctx, name)
+			k.look(ctx, name)
+		}
+		if now := time.Now(); now.After(sweep) {
+			k.sweep(ctx, now)
+			sweep = now.Add(sweepEvery)
 		}
 		if len(names) > 0 {
 			continue // time has gone by
@@ -82,12 +84,23 @@ func (k *keeper) tend(ctx context.Context) {
 	}
 }
 
-// stillWanted reports whether the certificate of a host is to be renewed.
-func (k *keeper) stillWanted(name string) bool {
-	k.mu.Lock()
-	wanted := k.wanted
-	k.mu.Unlock()
-	return wanted != nil && wanted(name)
+// look does what is due for the certificate of a host.
+func (k *keeper) look(ctx context.Context, name string) {
+	if slices.Contains(k.fixed, name) {
+		k.renew(ctx, name)
+		return
+	}
+	switch want := k.wants(name); {
+	case want == Obtain:
+		k.renew(ctx, name)
+	case want == Show && !k.ended(name):
+		k.settle(name, nil)
+	default:
+		k.forget(name)
+		if want == Nothing && !strings.HasSuffix(name, "."+k.cfg.Domain) {
+			k.remove(ctx, name) // it was taken away, and does not come back with an agent
+		}
+	}
 }
 
 // work obtains certificates for single hosts until ctx ends.
@@ -98,6 +111,8 @@ func (k *keeper) work(ctx context.Context) {
 			switch {
 			case k.stored(ctx, name):
 				k.settle(name, nil)
+			case k.wants(name) != Obtain:
+				k.dismiss(name)
 			case !k.limit.Allow():
 				k.tell(name, k.settle(name, errTooMany))
 			default:
@@ -159,10 +174,7 @@ func (k *keeper) discard(ctx context.Context, name string) {
 	if _, unread := errors.AsType[*fs.PathError](err); err == nil || unread {
 		return
 	}
-	prefix := certmagic.StorageKeys.CertsSitePrefix(k.magic.Issuers[0].IssuerKey(), name)
-	if err := k.magic.Storage.Delete(ctx, prefix); err != nil {
-		k.log.Warn("a stored certificate that cannot be used stays", "host", name, "error", err.Error())
-	}
+	k.remove(ctx, name)
 }
 
 // load reads the certificate of a host from the folder.

@@ -99,10 +99,12 @@ func keep(t *testing.T, ca *pebble.CA, dir string, records Records, wanted func(
 	for _, edit := range edits {
 		edit(k.Certificates)
 	}
-	if wanted == nil {
-		wanted = func(string) bool { return false }
-	}
-	k.Want(wanted)
+	k.Want(func(host string) Want {
+		if wanted != nil && wanted(host) {
+			return Obtain
+		}
+		return Nothing
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
