@@ -182,8 +182,13 @@ func (i *issuer) account(ctx context.Context, client *acmez.Client) (acmeapi.Acc
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	account, err := i.storedAccount(ctx)
-	if !errors.Is(err, fs.ErrNotExist) {
+	if _, unread := errors.AsType[*fs.PathError](err); err == nil || unread && !errors.Is(err, fs.ErrNotExist) {
 		return account, err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		// As a crash may leave it. Nobody can use it any more.
+		i.log.Warn("the account at the CA cannot be used, and another is made", "ca", i.directory, "error", err.Error())
+		account = acmeapi.Account{}
 	}
 	key, err := certmagic.DefaultKeyGenerator.GenerateKey()
 	if err != nil {

@@ -183,7 +183,12 @@ func (k *keeper) load(ctx context.Context, name string) (*tls.Certificate, error
 	if err != nil {
 		return nil, err
 	}
-	k.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+	for _, subject := range cert.Names {
+		k.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: subject}})
+	}
+	if err := cert.Leaf.VerifyHostname(strings.Replace(name, "*.", "any.", 1)); err != nil {
+		return nil, err
+	}
 	return &cert.Certificate, nil
 }
 

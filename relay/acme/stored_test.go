@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"share/testdata/pebble"
 )
 
 // stored returns a keeper that does not run, at whose CA nobody listens, and where
@@ -172,5 +174,57 @@ func TestSweep(t *testing.T) {
 		if _, err := os.Stat(file); (err == nil) != want {
 			t.Errorf("%s: %v", filepath.Base(file), err)
 		}
+	}
+}
+
+// A certificate that is for another host, as if files were copied, is not shown.
+func TestStoredForAnother(t *testing.T) {
+	k, store := stored(t, Obtain)
+	from, to := store("other.share.test", time.Now().Add(time.Hour)), store("web.share.test", time.Now().Add(time.Hour))
+	for _, ext := range []string{".crt", ".key"} {
+		text, err := os.ReadFile(strings.TrimSuffix(from, ".crt") + ext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(strings.TrimSuffix(to, ".crt")+ext, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if k.stored(t.Context(), "web.share.test") {
+		t.Error("it is shown")
+	}
+	if !k.stored(t.Context(), "other.share.test") {
+		t.Error("the other's is not")
+	}
+}
+
+// An account that cannot be read, as a crash may leave it, does not keep the relay
+// from certificates for ever.
+func TestTornAccount(t *testing.T) {
+	records, addr := startDNS(t)
+	ca := startCA(t, pebble.Config{Resolver: addr})
+	for _, file := range []string{accountFile, accountKey} {
+		t.Run(file, func(t *testing.T) {
+			dir := t.TempDir()
+			k := keep(t, ca, dir, records, nil)
+			k.await("share.test", nil)
+			k.await("web.share.test", nil)
+			k.stop()
+			files, err := filepath.Glob(filepath.Join(dir, "accounts", "*", file))
+			if err != nil || len(files) != 1 {
+				t.Fatalf("%q, %v", files, err)
+			}
+			if err := os.WriteFile(files[0], []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.RemoveAll(filepath.Join(dir, allCertificates)); err != nil {
+				t.Fatal(err)
+			}
+			k = keep(t, ca, dir, records, nil)
+			k.await("share.test", nil)
+			if !k.log.has("the account at the CA cannot be used") {
+				t.Error("it is not said")
+			}
+		})
 	}
 }
