@@ -39,13 +39,18 @@ func (e *OrderError) Error() string {
 
 func (e *OrderError) Unwrap() error { return e.Err }
 
+// maxReason bounds what is said of an error: a server that is no CA answers with
+// pages.
+const maxReason = 1 << 10
+
 // reason is an error's text on one line, without what the library has put
 // around it.
 func reason(err error) string {
 	if e, ok := errors.AsType[*OrderError](err); ok {
 		err = e
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	text := err.Error()
+	return strings.Join(strings.Fields(strings.ToValidUTF8(text[:min(len(text), maxReason)], "?")), " ")
 }
 
 // An issuer obtains certificates from a CA. Its account is made at the first
@@ -78,7 +83,7 @@ func newIssuer(cfg *Config, store *folder, p *proofs) *issuer {
 	own := []string{cfg.Domain, "*." + cfg.Domain}
 	i.solvers = func(csr *x509.CertificateRequest) map[string]acmez.Solver {
 		if cfg.Records != nil && len(csr.DNSNames) == 1 && (csr.DNSNames[0] == own[0] || csr.DNSNames[0] == own[1]) {
-			return map[string]acmez.Solver{acmeapi.ChallengeTypeDNS01: dnsProof{cfg.Records}}
+			return map[string]acmez.Solver{acmeapi.ChallengeTypeDNS01: dnsProof{cfg.Records, cfg.Logger}}
 		}
 		return map[string]acmez.Solver{
 			acmeapi.ChallengeTypeHTTP01:    httpProof{p},

@@ -254,6 +254,21 @@ func TestOrderFails(t *testing.T) {
 	k.await("web.share.test", nil) // the CA is well
 }
 
+// A value that cannot be taken away is told of.
+func TestValueStays(t *testing.T) {
+	records, addr := startDNS(t)
+	ca := startCA(t, pebble.Config{Resolver: addr})
+	k := keep(t, ca, t.TempDir(), staying{records}, nil)
+	k.await("web.share.test", nil)
+	if !k.log.has("may stay in the DNS\" name=_acme-challenge.share.test. error=\"it stays\"") {
+		t.Error("it is not said")
+	}
+}
+
+type staying struct{ Records }
+
+func (staying) Remove(context.Context, string, string) error { return errors.New("it stays") }
+
 type nowhere struct{}
 
 func (nowhere) Present(context.Context, string, string) error { return nil }

@@ -3,6 +3,7 @@ package acme
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -92,7 +93,10 @@ func (p alpnProof) CleanUp(_ context.Context, c acmeapi.Challenge) error {
 }
 
 // A dnsProof proves the domain, and its wildcard, in the DNS.
-type dnsProof struct{ Records }
+type dnsProof struct {
+	Records
+	log *slog.Logger
+}
 
 func (p dnsProof) Present(ctx context.Context, c acmeapi.Challenge) error {
 	return p.Records.Present(ctx, c.DNS01TXTRecordName()+".", c.DNS01KeyAuthorization())
@@ -105,5 +109,10 @@ const cleanTimeout = time.Minute
 func (p dnsProof) CleanUp(ctx context.Context, c acmeapi.Challenge) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	return p.Remove(ctx, c.DNS01TXTRecordName()+".", c.DNS01KeyAuthorization())
+	fqdn := c.DNS01TXTRecordName() + "."
+	err := p.Remove(ctx, fqdn, c.DNS01KeyAuthorization())
+	if err != nil {
+		p.log.Warn("a value that was to be published for a while may stay in the DNS", "name", fqdn, "error", reason(err))
+	}
+	return nil // the library would tell nobody
 }

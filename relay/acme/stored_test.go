@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -226,5 +228,26 @@ func TestTornAccount(t *testing.T) {
 				t.Error("it is not said")
 			}
 		})
+	}
+}
+
+// A server that is no CA is told from one on a line that can be read.
+func TestNoCA(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, strings.Repeat("<p>no such page\n", 10_000))
+	}))
+	defer srv.Close()
+	identity := &pebble.Identity{PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})}
+	k := keep(t, &pebble.CA{URL: srv.URL + "/dir", Identity: identity}, t.TempDir(), nil, nil, unhurried)
+	until(t, "it is said", func() bool { return k.log.has("there is no certificate") })
+	k.stop()
+	for line := range strings.Lines(k.log.String()) {
+		if len(line) > 2*maxReason {
+			t.Errorf("a line of %d bytes: %.200s", len(line), line)
+		}
+	}
+	if !k.log.has("HTTP 404") {
+		t.Error("it is not said why")
 	}
 }
