@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 
 	"share/relay/acme"
@@ -12,7 +13,7 @@ import (
 
 // certify starts what keeps certificates, and what proves in the DNS whose a
 // domain is, until ctx ends: then another process may do so.
-func (r *Relay) certify(ctx context.Context, stop context.CancelCauseFunc) {
+func (r *Relay) certify(ctx context.Context, stop context.CancelCauseFunc, doors []Door) {
 	if r.cfg.DNS != nil {
 		r.wg.Go(func() {
 			if err := r.cfg.DNS.Serve(ctx); err != nil {
@@ -22,6 +23,7 @@ func (r *Relay) certify(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 	if r.cfg.ACME != nil {
 		r.cfg.ACME.Want(r.certifies)
+		r.cfg.ACME.Plain(slices.ContainsFunc(doors, func(d Door) bool { return d.Certificate == nil && !d.AgentsOnly }))
 		r.wg.Go(func() { r.cfg.ACME.Run(ctx) })
 	}
 	if r.domains != nil {
@@ -50,6 +52,22 @@ func (r *Relay) certifies(host string) acme.Want {
 		return acme.Obtain
 	}
 	return acme.Show
+}
+
+// warnOfProofs tells the operator if a CA would look for proofs where no door is
+// (RFC 8555 8.3, RFC 8737 3).
+func (r *Relay) warnOfProofs(doors []Door) {
+	if r.cfg.ACME == nil || !r.cfg.ACME.ByHost() {
+		return
+	}
+	for _, d := range doors {
+		_, port, _ := net.SplitHostPort(d.Addr().String())
+		if port == "443" && d.Certificate != nil || port == "80" && d.Certificate == nil {
+			return
+		}
+	}
+	r.log.Warn("a CA looks for proofs at the ports 80 and 443 of a host, where no door listens: it finds none unless they are passed on to one",
+		"hint", "listen at :443 with --https or at :80 with --redirect, or prove the domain in the DNS, with --dns")
 }
 
 // domainURL is what visitors type to reach a domain of an account's own.

@@ -26,8 +26,9 @@ type certified struct {
 }
 
 // certify runs a relay that can prove hosts to a CA at its own doors alone: over
-// HTTP, or by a handshake. All hosts have the address of this machine.
-func certify(t *testing.T, cfg Config, overHTTP, byHandshake bool) *certified {
+// HTTP at the door of a kind, none if that is empty, or by a handshake. All hosts
+// have the address of this machine.
+func certify(t *testing.T, cfg Config, overHTTP string, byHandshake bool) *certified {
 	t.Helper()
 	dns := &pebble.Resolver{Hosts: map[string]string{"share.test": "127.0.0.1", "web.share.test": "127.0.0.1", "app.acme.test": "127.0.0.1"}}
 	resolver, err := dns.Start()
@@ -47,14 +48,12 @@ func certify(t *testing.T, cfg Config, overHTTP, byHandshake bool) *certified {
 		doors[i] = Door{Listener: ln, Kind: kind, Redirect: kind == doorRedirect}
 	}
 	const nobody = 1 // a port at which nobody listens
-	if !overHTTP {
-		ports[doorRedirect] = nobody
-	}
+	ports[""] = nobody
 	if !byHandshake {
 		ports[doorHTTPS] = nobody
 	}
 	c := &certified{roots: x509.NewCertPool()}
-	if c.ca, err = pebble.Start(pebble.Config{Resolver: resolver, HTTPPort: ports[doorRedirect], TLSPort: ports[doorHTTPS]}); err != nil {
+	if c.ca, err = pebble.Start(pebble.Config{Resolver: resolver, HTTPPort: ports[overHTTP], TLSPort: ports[doorHTTPS]}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.ca.Close() })
@@ -98,11 +97,12 @@ func (c *certified) visit(host string) (*tls.Conn, error) {
 // for, by either way of proof; and the domain has one.
 func TestCertificateOnDemand(t *testing.T) {
 	tests := []struct {
-		about                 string
-		overHTTP, byHandshake bool
+		about, overHTTP string
+		byHandshake     bool
 	}{
-		{"over HTTP", true, false},
-		{"by a handshake", false, true},
+		{"over HTTP", doorRedirect, false},
+		{"over HTTP, where visitors are served", doorHTTP, false},
+		{"by a handshake", "", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestCertificateOfExpected(t *testing.T) {
 // 10,000 handshakes for hosts that nobody holds are refused so that visitors
 // can tell, and start no order.
 func TestRandomHosts(t *testing.T) {
-	c := certify(t, Config{}, true, true)
+	c := certify(t, Config{}, doorRedirect, true)
 	until(t, "a handshake for the domain", func() bool {
 		conn, err := c.visit("share.test")
 		if err != nil {

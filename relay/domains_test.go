@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -71,6 +73,48 @@ func TestDomainsLead(t *testing.T) {
 		}
 	}
 }
+
+// A CA that would find no proof at its ports is told of, where it matters.
+func TestProofsLost(t *testing.T) {
+	tests := []struct {
+		about string
+		doors map[string]bool // addresses, and whether the door speaks TLS
+		warns bool
+	}{
+		{"the usual", map[string]bool{"0.0.0.0:443": true, "0.0.0.0:80": false}, false},
+		{"TLS alone", map[string]bool{"[::]:443": true}, false},
+		{"in plain alone", map[string]bool{"127.0.0.1:8443": true, "127.0.0.1:80": false}, false},
+		{"elsewhere", map[string]bool{"127.0.0.1:8443": true, "127.0.0.1:8080": false}, true},
+		{"the other way round", map[string]bool{"127.0.0.1:80": true, "127.0.0.1:443": false}, true},
+	}
+	kept, err := acme.New(acme.Config{Domain: "share.test", Directory: "https://ca.test/dir"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		log := &lines{}
+		r := &Relay{log: newLogger(log), cfg: Config{ACME: kept}}
+		var doors []Door
+		for addr, secret := range tt.doors {
+			d := Door{Listener: at(addr)}
+			if secret {
+				d.Certificate = kept
+			}
+			doors = append(doors, d)
+		}
+		r.warnOfProofs(doors)
+		if got := log.line("a CA looks for proofs"); got != tt.warns {
+			t.Errorf("%s: it is said: %t", tt.about, got)
+		}
+	}
+}
+
+// at is a listener that has an address and no more.
+type at string
+
+func (a at) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (a at) Close() error              { return nil }
+func (a at) Addr() net.Addr            { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(string(a))) }
 
 func TestDomainWish(t *testing.T) {
 	r := domains(t)

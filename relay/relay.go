@@ -85,15 +85,10 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.Remote != nil {
 		counts = new(meter.Meter)
 	}
-	var domains *domain.Domains
-	if cfg.Accounts != nil {
-		domains = domain.New(domain.Config{Accounts: cfg.Accounts, Names: names, Own: own, Resolver: cfg.Resolver, Logger: cfg.Logger})
-	}
 	r := &Relay{
 		cfg:      cfg,
 		meter:    counts,
 		domain:   own,
-		domains:  domains,
 		id:       rand.Text(),
 		log:      cfg.logger(),
 		first:    os.Getpid() == 1,
@@ -101,6 +96,9 @@ func New(cfg Config) (*Relay, error) {
 		cut:      make(chan struct{}),
 		ready:    make(chan struct{}),
 		sessions: make(map[string]*session),
+	}
+	if cfg.Accounts != nil {
+		r.domains = domain.New(domain.Config{Accounts: cfg.Accounts, Names: names, Own: own, Resolver: cfg.Resolver, Logger: cfg.Logger})
 	}
 	r.identities.Transport = cfg.Issuers
 	r.listed.Store(&cfg.Tokens)
@@ -179,8 +177,8 @@ func (r *Relay) Serve(ctx context.Context, doors ...Door) error {
 	sessions, cutSessions := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutSessions()
 	r.edge = edge.New(r.edgeConfig(sessions))
-	r.warn()
-	r.certify(ctx, stop) // who waits at a door is shown a certificate
+	r.warn(doors)
+	r.certify(ctx, stop, doors) // who waits at a door is shown a certificate
 	var accepting sync.WaitGroup
 	for _, d := range doors {
 		r.log.Info("listening", "door", d.Kind, "addr", d.Addr().String())
@@ -331,7 +329,7 @@ func (r *Relay) edgeConfig(sessions context.Context) edge.Config {
 }
 
 // warn tells the operator what visitors will stumble over.
-func (r *Relay) warn() {
+func (r *Relay) warn(doors []Door) {
 	if r.certificate == nil {
 		if r.public.Scheme == "https" && len(r.cfg.TrustedProxies) == 0 {
 			r.log.Warn("visitors come by https to a front whose forwarding fields are not believed: targets are told of http",
@@ -345,4 +343,5 @@ func (r *Relay) warn() {
 			r.log.Warn("the certificate does not cover the domain and its wildcard", "host", strings.Replace(host, "any.", "*.", 1))
 		}
 	}
+	r.warnOfProofs(doors)
 }

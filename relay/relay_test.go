@@ -201,7 +201,7 @@ func TestFrontIsNotBelieved(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.public, r.certificate = r.publicURL(nil), tt.certificate
-		r.warn()
+		r.warn(nil)
 		if got := log.has("--trusted-proxies"); got != tt.want {
 			t.Errorf("%+v: warned %v, want %v", tt.cfg, got, tt.want)
 		}

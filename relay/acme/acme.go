@@ -163,6 +163,10 @@ func (c *Certificates) Want(want func(host string) Want) {
 	c.want = want
 }
 
+// Plain says whether a CA that comes to a host over HTTP is answered with Proof. If
+// not, hosts are proved by handshakes alone.
+func (c *Certificates) Plain(plain bool) { c.proofs.setPlain(plain) }
+
 // check returns why no CA can give what is configured.
 func (c *Config) check() error {
 	u, err := url.Parse(c.Directory)
@@ -217,6 +221,9 @@ func (c *Certificates) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 	}
 	return c.demand(hello.Context(), name)
 }
+
+// ByHost reports whether hosts below the domain have certificates of their own.
+func (c *Certificates) ByHost() bool { return c.cfg.Records == nil }
 
 // Covers reports whether handshakes for a host will be shown a certificate, now
 // or once there is one.

@@ -85,10 +85,11 @@ func newIssuer(cfg *Config, store *folder, p *proofs) *issuer {
 		if cfg.Records != nil && len(csr.DNSNames) == 1 && (csr.DNSNames[0] == own[0] || csr.DNSNames[0] == own[1]) {
 			return map[string]acmez.Solver{acmeapi.ChallengeTypeDNS01: dnsProof{cfg.Records, cfg.Logger}}
 		}
-		return map[string]acmez.Solver{
-			acmeapi.ChallengeTypeHTTP01:    httpProof{p},
-			acmeapi.ChallengeTypeTLSALPN01: alpnProof{p},
+		ways := map[string]acmez.Solver{acmeapi.ChallengeTypeTLSALPN01: alpnProof{p}}
+		if p.isPlain() {
+			ways[acmeapi.ChallengeTypeHTTP01] = httpProof{p}
 		}
+		return ways // a CA counts each that fails
 	}
 	return i
 }

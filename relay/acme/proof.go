@@ -27,8 +27,21 @@ func IsProof(hello *tls.ClientHelloInfo) bool {
 // proofs are what a CA is shown at the relay's own doors.
 type proofs struct {
 	mu    sync.Mutex
+	plain bool                        // guarded by mu; a CA is shown texts
 	texts map[string]string           // guarded by mu; by the path's last segment
 	pairs map[string]*tls.Certificate // guarded by mu; by host
+}
+
+func (p *proofs) setPlain(plain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.plain = plain
+}
+
+func (p *proofs) isPlain() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.plain
 }
 
 func (p *proofs) text(path string) (string, bool) {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	acmeapi "github.com/mholt/acmez/v3/acme"
 
 	"share/testdata/pebble"
 )
@@ -249,5 +250,21 @@ func TestNoCA(t *testing.T) {
 	}
 	if !k.log.has("HTTP 404") {
 		t.Error("it is not said why")
+	}
+}
+
+// Where no door takes a CA that comes over HTTP, that is not tried: a CA counts
+// what fails.
+func TestWays(t *testing.T) {
+	for _, plain := range []bool{true, false} {
+		k, _ := stored(t, Obtain)
+		k.proofs.setPlain(plain)
+		ways := k.magic.Issuers[0].(*issuer).solvers(&x509.CertificateRequest{DNSNames: []string{"web.share.test"}})
+		if _, ok := ways[acmeapi.ChallengeTypeHTTP01]; ok != plain {
+			t.Errorf("plain %t: over HTTP %t", plain, ok)
+		}
+		if _, ok := ways[acmeapi.ChallengeTypeTLSALPN01]; !ok {
+			t.Errorf("plain %t: not by a handshake", plain)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"strings"
@@ -14,6 +15,11 @@ import (
 func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte) outcome {
 	if r.refusal != nil {
 		return e.refuse(v, r, r.refusal)
+	}
+	if e.Proof != nil {
+		if text, ok := e.proof(r); ok {
+			return e.page(v, r, 200, "OK", text)
+		}
 	}
 	if !r.covered {
 		return e.decline(v, r, name)
@@ -42,6 +48,17 @@ func (e *Edge) dispatch(ctx context.Context, v visitor, r *request, name []byte)
 		r.Header = append(r.Header, timingAsk())
 	}
 	return e.carry(ctx, v, r)
+}
+
+// wellKnown is below what a CA looks at (RFC 8615).
+const wellKnown = "/.well-known/"
+
+// proof is what a CA gets that comes for a proof, whatever the host.
+func (e *Edge) proof(r *request) (text string, ok bool) {
+	if string(r.Method) != "GET" || !bytes.HasPrefix(r.Target, []byte(wellKnown)) {
+		return "", false
+	}
+	return e.Proof(string(r.Target))
 }
 
 // home answers for the relay's own host.

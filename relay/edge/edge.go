@@ -44,9 +44,9 @@ type Config struct {
 	// nobody does.
 	Elsewhere func(host []byte) string
 
-	// Proof answers a CA that looks at a path, at Redirect, for the proof that
-	// a host is the relay's (RFC 8555 8.3); ok is false if there is none. If
-	// nil, there never is.
+	// Proof answers a CA that looks at a path below /.well-known/ for the proof
+	// that a host is the relay's (RFC 8555 8.3); ok is false if there is none.
+	// If nil, there never is.
 	Proof func(path string) (text string, ok bool)
 
 	// Home is the text of the relay's own page.

@@ -16,15 +16,10 @@ func (e *Edge) Redirect(nc net.Conn, first []byte) {
 
 // decline answers a request for a host that its connection does not serve:
 // over TLS because the certificate shown is for others, in plain because the
-// visitor is redirected, unless a CA comes for a proof.
+// visitor is redirected.
 func (e *Edge) decline(v visitor, r *request, name []byte) outcome {
 	if r.Flags&tunnel.RequestHTTPS != 0 {
 		return e.refuse(v, r, tunnel.Fail(tunnel.RequestMisdirected, nil))
-	}
-	if e.Proof != nil && string(r.Method) == "GET" {
-		if text, ok := e.Proof(string(r.Target)); ok {
-			return e.page(v, r, 200, "OK", text)
-		}
 	}
 	location := e.Elsewhere(name)
 	if location == "" {

@@ -97,6 +97,28 @@ func TestRedirectProof(t *testing.T) {
 	}
 }
 
+// Where visitors are served a CA gets its proof too. All else is the target's.
+func TestProof(t *testing.T) {
+	t.Parallel()
+	s, _ := redirecting(t)
+	tests := []struct{ head, body string }{
+		{"GET /.well-known/acme-challenge/proof HTTP/1.1\nHost: x.test\n", "a proof"},
+		{"GET /.well-known/acme-challenge/proof HTTP/1.1\nHost: y.test:80\n", "a proof"},
+		{"GET /.well-known/acme-challenge/proof?a HTTP/1.1\nHost: x.test\n", "target"},
+		{"GET /.well-known/acme-challenge/other HTTP/1.1\nHost: x.test\n", "target"},
+		{"DELETE /.well-known/acme-challenge/proof HTTP/1.1\nHost: x.test\n", "target"},
+		{"GET / HTTP/1.1\nHost: x.test\n", "target"},
+	}
+	for _, tt := range tests {
+		method, _, _ := strings.Cut(tt.head, " ")
+		v := s.visit()
+		v.send(tt.head + "\n")
+		if a := v.receive(method); a.StatusCode != 200 || a.body != tt.body || a.err != nil {
+			t.Errorf("%q: got %d %q, %v; want %q", tt.head, a.StatusCode, a.body, a.err, tt.body)
+		}
+	}
+}
+
 // A body is not waited for, and what asks for nothing that is there is answered
 // as anywhere.
 func TestRedirectOthers(t *testing.T) {
