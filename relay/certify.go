@@ -54,6 +54,34 @@ func (r *Relay) certifies(host string) acme.Want {
 	return acme.Show
 }
 
+// domainProblem says why visitors do not reach a domain by TLS, empty if they do.
+func (r *Relay) domainProblem(domain string) string {
+	if r.certificate == nil || r.cfg.ACME != nil || r.certificate.Covers(domain) {
+		return ""
+	}
+	return "the certificate of --tls-cert is not for it: name one that is, or have it obtained, with --email in place of --tls-cert"
+}
+
+// maxListed bounds the domains that a line of the log lists.
+const maxListed = 10
+
+// warnOfDomains tells the operator of domains that visitors do not reach.
+func (r *Relay) warnOfDomains() {
+	if r.domains == nil {
+		return
+	}
+	var lost []string
+	reason := ""
+	for _, d := range r.domains.List() {
+		if d.Problem != "" {
+			lost, reason = append(lost, d.Domain.Domain), d.Problem
+		}
+	}
+	if len(lost) > 0 {
+		r.log.Warn("visitors do not reach domains", "count", len(lost), "domains", strings.Join(lost[:min(len(lost), maxListed)], ","), "reason", reason)
+	}
+}
+
 // warnOfProofs tells the operator if a CA would look for proofs where no door is
 // (RFC 8555 8.3, RFC 8737 3).
 func (r *Relay) warnOfProofs(doors []Door) {

@@ -74,6 +74,37 @@ func TestDomainsLead(t *testing.T) {
 	}
 }
 
+// A domain that the relay's own certificate is not for is no secret.
+func TestDomainProblem(t *testing.T) {
+	r := domains(t)
+	log := &lines{}
+	r.log = newLogger(log)
+	r.certificate = newCertificate(t, "share.test", "*.share.test", "app.acme.test")
+	for _, d := range r.domains.List() {
+		if want := d.Domain.Domain != "app.acme.test" && !d.Verified.IsZero(); (d.Problem != "") != want {
+			t.Errorf("%s: %q", d.Domain.Domain, d.Problem)
+		}
+	}
+	r.warnOfDomains()
+	if !log.line("visitors do not reach domains", "count=3", "doubt.acme.test,gone.acme.test,lost.acme.test") {
+		t.Errorf("the log: %s", log)
+	}
+
+	// Where a CA is asked, each has its own; and a front may have what it likes.
+	kept, err := acme.New(acme.Config{Domain: "share.test", Directory: "https://ca.test/dir"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.certificate, r.cfg.ACME = kept, kept
+	if got := r.domainProblem("other.test"); got != "" {
+		t.Errorf("with a CA: %q", got)
+	}
+	r.certificate, r.cfg.ACME = nil, nil
+	if got := r.domainProblem("other.test"); got != "" {
+		t.Errorf("behind a front: %q", got)
+	}
+}
+
 // A CA that would find no proof at its ports is told of, where it matters.
 func TestProofsLost(t *testing.T) {
 	tests := []struct {

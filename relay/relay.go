@@ -98,7 +98,7 @@ func New(cfg Config) (*Relay, error) {
 		sessions: make(map[string]*session),
 	}
 	if cfg.Accounts != nil {
-		r.domains = domain.New(domain.Config{Accounts: cfg.Accounts, Names: names, Own: own, Resolver: cfg.Resolver, Logger: cfg.Logger})
+		r.domains = domain.New(domain.Config{Accounts: cfg.Accounts, Names: names, Own: own, Resolver: cfg.Resolver, Logger: cfg.Logger, Problem: r.domainProblem})
 	}
 	r.identities.Transport = cfg.Issuers
 	r.listed.Store(&cfg.Tokens)
@@ -343,5 +343,6 @@ func (r *Relay) warn(doors []Door) {
 			r.log.Warn("the certificate does not cover the domain and its wildcard", "host", strings.Replace(host, "any.", "*.", 1))
 		}
 	}
+	r.warnOfDomains()
 	r.warnOfProofs(doors)
 }

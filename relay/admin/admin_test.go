@@ -138,6 +138,7 @@ func TestTables(t *testing.T) {
 		{Domain: account.Domain{Domain: "app.acme.test", Name: "web", Account: "acme", Verified: now}},
 		{Domain: account.Domain{Domain: "new.test", Name: "web", Account: "acme"}, Reason: "it has no CNAME"},
 		{Domain: account.Domain{Domain: "old.test", Name: "web", Account: "acme", Verified: now, Doubted: now}, Reason: "it has no CNAME"},
+		{Domain: account.Domain{Domain: "zoo.test", Name: "web", Account: "acme", Verified: now}, Problem: "it is lost"},
 	}))
 	const want = `ID                LABEL    NAMES     TUNNELS  EXCHANGES  REQUESTS/S  BYTES/S  CREATED           EXPIRES
 0123456789abcdef  ci       pr-*,web  3        50         200         10MiB    2030-01-02 03:04  2030-01-02 04:04
@@ -165,6 +166,7 @@ DOMAIN         NAME  LABEL  VERIFIED
 app.acme.test  web   acme   2030-01-02 03:04
 new.test       web   acme   no: it has no CNAME
 old.test       web   acme   2030-01-02 03:04, but it has no CNAME
+zoo.test       web   acme   2030-01-02 03:04, but it is lost
 
 `
 	if b.String() != want {

@@ -84,6 +84,9 @@ func (c *Console) AddDomain(ctx context.Context, name, to string) error {
 			"    %[1]s. CNAME %[3]s.\n    _share.%[1]s. TXT %[4]s\n\n"+
 			"The relay looks each minute; share relay domain ls shows what it found.", d.Domain.Domain, d.Name, d.Target, d.Token)
 	}
+	if d.Problem != "" && !c.JSON {
+		fmt.Fprintf(c.Notes, "But %s.\n", d.Problem)
+	}
 	return c.show(d, err, say)
 }
 

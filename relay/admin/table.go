@@ -100,6 +100,9 @@ func WriteDomains(w io.Writer, domains []domain.Status) error {
 		if !d.Doubted.IsZero() {
 			verified += ", but " + d.Reason
 		}
+		if d.Problem != "" {
+			verified += ", but " + d.Problem
+		}
 		return strings.Join([]string{d.Domain.Domain, d.Name, d.Account, verified}, "\t")
 	})
 }

@@ -39,6 +39,10 @@ type Config struct {
 	Own      string            // the relay's domain
 	Resolver *net.Resolver     // if nil, net.DefaultResolver
 	Logger   *slog.Logger      // if nil, nothing is logged
+
+	// Problem says why visitors do not reach a domain although its owner agrees,
+	// empty if they do. If nil, they do.
+	Problem func(domain string) string
 }
 
 // Domains are those of a relay's accounts. They may be used by many goroutines.
@@ -101,8 +105,9 @@ func (d *Domains) Find(domain string) (one account.Domain, ok bool) {
 // A Status is what there is to know of a domain.
 type Status struct {
 	account.Domain
-	Target string `json:"target"`           // what its CNAME is expected to be
-	Reason string `json:"reason,omitempty"` // why it is not verified, or doubted
+	Target  string `json:"target"`            // what its CNAME is expected to be
+	Reason  string `json:"reason,omitempty"`  // why it is not verified, or doubted
+	Problem string `json:"problem,omitempty"` // why visitors do not reach it although it is verified
 }
 
 func (d *Domains) status(one account.Domain) Status {
@@ -112,7 +117,17 @@ func (d *Domains) status(one account.Domain) Status {
 		s.Reason = cmp.Or(d.looks[one.Domain].reason, "not looked at yet")
 		d.mu.Unlock()
 	}
+	if !one.Verified.IsZero() {
+		s.Problem = d.problem(one.Domain)
+	}
 	return s
+}
+
+func (d *Domains) problem(domain string) string {
+	if d.cfg.Problem == nil {
+		return ""
+	}
+	return d.cfg.Problem(domain)
 }
 
 // List returns all domains, in their order.

@@ -124,6 +124,9 @@ func (d *Domains) verify(ctx context.Context, one account.Domain) (account.Domai
 	switch {
 	case how != "":
 		log.Info("domain verified", "by", how)
+		if problem := d.problem(now.Domain); problem != "" {
+			log.Warn("visitors do not reach the domain", "reason", problem)
+		}
 	case now.Verified.IsZero():
 		log.Warn("the domain leads nowhere any more: its owner does not agree", "reason", reason)
 	default:
