@@ -3,13 +3,19 @@ package relay
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
 )
 
-// certificateCheck is how often a certificate's files are looked at.
-const certificateCheck = time.Second
+const (
+	// certificateCheck is how often a certificate's files are looked at.
+	certificateCheck = time.Second
+
+	// maxPEM bounds each of them: a chain has some thousand bytes.
+	maxPEM = 1 << 20
+)
 
 // Certificates are what a door shows.
 type Certificates interface {
@@ -46,12 +52,33 @@ func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	pair, err := c.read()
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s with key %s: %w", certFile, keyFile, err)
 	}
-	c.pair, c.stamp, c.checked = &pair, stamp, time.Now()
+	c.pair, c.stamp, c.checked = pair, stamp, time.Now()
 	return c, nil
+}
+
+// read reads the pair of the files as they are now.
+func (c *Certificate) read() (*tls.Certificate, error) {
+	var texts [2][]byte
+	for i, name := range []string{c.certFile, c.keyFile} {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[i], err = io.ReadAll(io.LimitReader(f, maxPEM+1))
+		f.Close()
+		switch {
+		case err != nil:
+			return nil, err
+		case len(texts[i]) > maxPEM:
+			return nil, fmt.Errorf("%s has more than %d bytes", name, maxPEM)
+		}
+	}
+	pair, err := tls.X509KeyPair(texts[0], texts[1])
+	return &pair, err
 }
 
 // Reload takes the pair of the files as they are now, or returns why they are not
@@ -88,17 +115,21 @@ func (c *Certificate) current() *tls.Certificate {
 	}
 	c.checked = now
 	stamp, err := c.stat()
-	if err != nil || stamp == c.stamp {
+	if err == nil && stamp == c.stamp {
+		c.failed = nil
 		return c.pair
 	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	var pair *tls.Certificate
+	if err == nil {
+		pair, err = c.read()
+	}
 	if err != nil {
 		if c.failed == nil {
 			c.failed, c.told = err, false
 		}
 		return c.pair
 	}
-	c.pair, c.stamp, c.failed = &pair, stamp, nil
+	c.pair, c.stamp, c.failed = pair, stamp, nil
 	return c.pair
 }
 

@@ -85,9 +85,25 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		t.Error("files that are right again are not used")
 	}
 	third := c.current()
-	os.Remove(c.certFile)
-	if due(c); c.current() != third {
-		t.Error("without files there is no certificate")
+	away := c.certFile + ".away"
+	os.Rename(c.certFile, away)
+	for range 2 {
+		if due(c); c.current() != third {
+			t.Error("without files there is no certificate")
+		}
+	}
+	if err := c.problem(); err == nil || !strings.Contains(err.Error(), c.certFile) {
+		t.Errorf("without files the problem is %v", err)
+	}
+	if err := c.Reload(); err == nil {
+		t.Error("files that are gone are read again")
+	}
+	os.Rename(away, c.certFile)
+	if due(c); c.current() == nil || !c.Covers("third.test") || c.problem() != nil {
+		t.Error("files that are there again are not right")
+	}
+	if err := c.Reload(); err != nil {
+		t.Errorf("files that are there again: %v", err)
 	}
 }
 
@@ -96,6 +112,12 @@ func TestLoadCertificate(t *testing.T) {
 	_, otherKey := writePair(t, t.TempDir(), "a.test")
 	garbage := filepath.Join(t.TempDir(), "garbage")
 	os.WriteFile(garbage, []byte("no PEM"), 0o600)
+	large := filepath.Join(t.TempDir(), "large")
+	os.WriteFile(large, nil, 0o600)
+	os.Truncate(large, maxPEM+1)
+	if _, err := LoadCertificate(cert, large); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+		t.Errorf("a file without end: %v", err)
+	}
 	for name, files := range map[string][2]string{
 		"no certificate":      {filepath.Join(t.TempDir(), "none"), key},
 		"no key":              {cert, filepath.Join(t.TempDir(), "none")},
