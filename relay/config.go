@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/idna"
+
 	"share/relay/access"
 	"share/relay/account"
 	"share/relay/acme"
@@ -131,12 +133,31 @@ type Config struct {
 
 // Check returns a one-line error for what can never be.
 func (c *Config) Check() error {
-	domain := c.domain()
-	if strings.Trim(domain, ".") != domain || strings.ContainsAny(domain, ":/ ") {
-		return fmt.Errorf("domain %q: want a name such as share.example.com", domain)
+	if err := checkDomain(c.domain()); err != nil {
+		return err
 	}
 	if u := c.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return fmt.Errorf("public URL %q: want http:// or https:// and a host", u)
+	}
+	return nil
+}
+
+// maxDomain leaves room for a name, with its dot, before the domain (RFC 1035
+// 2.3.4).
+const maxDomain = 253 - 64
+
+// checkDomain returns why nobody reaches names below a domain.
+func checkDomain(domain string) error {
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil && ascii != domain {
+		return fmt.Errorf("domain %q: want it as it is in the DNS, %s", domain, ascii)
+	}
+	if len(domain) > maxDomain {
+		return fmt.Errorf("domain %.100q: %d bytes leave no room for a name: want %d at most", domain, len(domain), maxDomain)
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return fmt.Errorf("domain %q: want a name such as share.example.com", domain)
+		}
 	}
 	return nil
 }
