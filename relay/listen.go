@@ -64,6 +64,17 @@ func (a *Addresses) Check(cfg *Config) error {
 	return nil
 }
 
+// Empty reports whether visitors and agents are given no address, by a flag or by
+// systemd.
+func (a *Addresses) Empty() bool {
+	for kind, addr := range map[string]string{doorHTTP: a.HTTP, doorHTTPS: a.HTTPS, doorAgents: a.Agents} {
+		if a.Sockets.Activated(kind, addr) != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // Beyond reports whether others than this machine reach an address that Check
 // has found right: they must not be let in without tokens.
 func (a *Addresses) Beyond() bool {

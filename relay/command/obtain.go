@@ -34,7 +34,7 @@ func (o *obtaining) load(p *Process, cfg *relay.Config, a *relay.Addresses) erro
 	if o.email == "" {
 		return nil
 	}
-	if a.HTTP == "" && a.HTTPS == "" && a.Agents == "" {
+	if a.Empty() {
 		a.HTTPS = ":443"
 		if a.Redirect == "" {
 			a.Redirect = ":80"
