@@ -77,6 +77,7 @@ func (c *claims) take(name string) error {
 		return errors.Join(err, lock.Unlock())
 	}
 	c.held[path] = lock
+	c.withdraw(path)
 	return nil
 }
 
@@ -98,21 +99,54 @@ func (c *claims) await(ctx context.Context, name string) {
 }
 
 // seize says, beside a lock that its owner is about to lose, that the name is
-// this process's from now on.
+// this process's from now on, for as long as the process lives.
 func (c *claims) seize(name string) error {
+	path := seized(c.path(name), os.Getpid())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lock := flock.New(path)
+	if _, err := lock.TryLock(); err != nil {
+		return fmt.Errorf("seize name: %w", err)
+	}
+	c.held[path] = lock
 	cl := c.read(name)
 	cl.PID = os.Getpid()
 	return c.write(name, cl)
 }
 
-// lost returns the pid of a process that has seized name, or 0.
+// seized names the lock that a process holds on a name that it has seized: the
+// owner does not lose the name to one that has died since.
+func seized(path string, pid int) string { return fmt.Sprintf("%s.%d", path, pid) }
+
+// withdraw ends what seize began; mu is held.
+func (c *claims) withdraw(path string) {
+	path = seized(path, os.Getpid())
+	if lock := c.held[path]; lock != nil {
+		delete(c.held, path)
+		os.Remove(path)
+		lock.Unlock() // the descriptor is closed in any case
+	}
+}
+
+// lost returns the pid of a process that has seized name, or 0. If that has died,
+// the name is this process's again.
 func (c *claims) lost(name string) int {
 	if c.dir == "" {
 		return 0
 	}
-	if pid := c.read(name).PID; pid != os.Getpid() {
-		return pid
+	cl := c.read(name)
+	if cl.PID == os.Getpid() {
+		return 0
 	}
+	path := seized(c.path(name), cl.PID)
+	lock := flock.New(path)
+	if ok, err := lock.TryLock(); !ok || err != nil {
+		return cl.PID
+	}
+	os.Remove(path)
+	lock.Unlock()
+	cl.PID = os.Getpid()
+	_ = c.write(name, cl) // if it fails, the next look finds the same
 	return 0
 }
 
@@ -139,6 +173,9 @@ func (c *claims) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for path, lock := range c.held {
+		if lock.Path() == path {
+			os.Remove(path) // of what was seized nothing stays
+		}
 		lock.Unlock() // the descriptor is closed in any case
 		delete(c.held, path)
 	}

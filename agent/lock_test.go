@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"testing"
+
+	"github.com/gofrs/flock"
 )
 
 // newTestClaims returns claims of a state folder that has been opened.
@@ -52,12 +54,25 @@ func TestClaimSeized(t *testing.T) {
 	if pid := a.lost("web"); pid != 0 {
 		t.Errorf("lost to %d, want kept", pid)
 	}
-	// Another process would write its own pid here.
-	if err := a.write("web", claim{PID: os.Getpid() + 1}); err != nil {
+	// Another process would hold that lock, and write its own pid.
+	other := os.Getpid() + 1
+	lock := flock.New(seized(a.path("web"), other))
+	if ok, err := lock.TryLock(); !ok {
 		t.Fatal(err)
 	}
-	if pid := a.lost("web"); pid != os.Getpid()+1 {
-		t.Errorf("lost to %d, want %d", pid, os.Getpid()+1)
+	if err := a.write("web", claim{PID: other}); err != nil {
+		t.Fatal(err)
+	}
+	if pid := a.lost("web"); pid != other {
+		t.Errorf("lost to %d, want %d", pid, other)
+	}
+	// It dies before it has the name.
+	lock.Unlock()
+	if pid := a.lost("web"); pid != 0 {
+		t.Errorf("lost to %d, which has died", pid)
+	}
+	if pid := a.read("web").PID; pid != os.Getpid() {
+		t.Errorf("held by %d, want %d", pid, os.Getpid())
 	}
 	if err := a.seize("web"); err != nil || a.lost("web") != 0 {
 		t.Errorf("after seize lost to %d, %v", a.lost("web"), err)
