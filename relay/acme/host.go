@@ -168,8 +168,8 @@ func (c *Certificates) dismiss(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.hosts[name]
-	if h == nil {
-		return
+	if h == nil || h.ordered == nil {
+		return // it was settled meanwhile
 	}
 	close(h.ordered)
 	if h.ordered = nil; h.failures == 0 {
