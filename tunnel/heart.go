@@ -42,7 +42,7 @@ func (l *lane) beat() {
 	if late := age(&l.due, now); late >= lateBeat {
 		for _, since := range [...]*atomic.Int64{&l.link.heard, &l.link.partial, &l.link.sending, &l.unopened} {
 			if then := since.Load(); then != 0 {
-				since.CompareAndSwap(then, then+int64(late)) // or it is of this moment
+				since.CompareAndSwap(then, min(then+int64(late), stamp(now))) // or it is of this moment
 			}
 		}
 	}

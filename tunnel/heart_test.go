@@ -76,6 +76,13 @@ func TestStoppedProcessGoesOn(t *testing.T) {
 		}
 		since.Store(0)
 	}
+	// What it has heard since it goes on is of now, and not of later.
+	ago(&l.due, deadAfter)
+	l.link.heard.Store(stamp(time.Now()))
+	l.beat()
+	if ahead := time.Duration(l.link.heard.Load() - stamp(time.Now())); ahead > 0 {
+		t.Errorf("the peer was heard %v from now", ahead)
+	}
 	// Its peer may have gone meanwhile.
 	ago(&l.due, deadAfter)
 	ago(&l.link.heard, deadAfter+relayPingAfter)
