@@ -20,6 +20,23 @@ func newTestClaims(t *testing.T, dir, relay string) *claims {
 	return c
 }
 
+// seizeAsOther does what another process does that seizes name, and returns its
+// pid. die ends it.
+func seizeAsOther(t *testing.T, c *claims, name string) (pid int, die func()) {
+	t.Helper()
+	pid = os.Getpid() + 1
+	lock := flock.New(seized(c.path(name), pid))
+	if ok, err := lock.TryLock(); !ok {
+		t.Fatal(err)
+	}
+	die = func() { lock.Unlock() }
+	t.Cleanup(die)
+	if err := c.write(name, claim{PID: pid}); err != nil {
+		t.Fatal(err)
+	}
+	return pid, die
+}
+
 func TestClaimExcludes(t *testing.T) {
 	dir := t.TempDir()
 	a, b := newTestClaims(t, dir, "https://r"), newTestClaims(t, dir, "https://r")
@@ -54,20 +71,12 @@ func TestClaimSeized(t *testing.T) {
 	if pid := a.lost("web"); pid != 0 {
 		t.Errorf("lost to %d, want kept", pid)
 	}
-	// Another process would hold that lock, and write its own pid.
-	other := os.Getpid() + 1
-	lock := flock.New(seized(a.path("web"), other))
-	if ok, err := lock.TryLock(); !ok {
-		t.Fatal(err)
-	}
-	if err := a.write("web", claim{PID: other}); err != nil {
-		t.Fatal(err)
-	}
+	other, die := seizeAsOther(t, a, "web")
 	if pid := a.lost("web"); pid != other {
 		t.Errorf("lost to %d, want %d", pid, other)
 	}
 	// It dies before it has the name.
-	lock.Unlock()
+	die()
 	if pid := a.lost("web"); pid != 0 {
 		t.Errorf("lost to %d, which has died", pid)
 	}

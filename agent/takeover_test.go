@@ -86,13 +86,9 @@ func TestTakenOverWhileAway(t *testing.T) {
 	cfg := Config{Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello), StateDir: t.TempDir(), Name: "web"}
 	first := start(t, cfg)
 	first.event(EventReady)
-	// What another process leaves beside the lock when it takes the name over.
-	c := newClaims(cfg.StateDir, cfg.Relay.String())
-	if err := c.write("web", claim{PID: os.Getpid() + 1}); err != nil {
-		t.Fatal(err)
-	}
+	other, _ := seizeAsOther(t, newClaims(cfg.StateDir, cfg.Relay.String()), "web")
 	relay.stop()
-	first.wantError(cmdline.ExitRefused, fmt.Sprintf("process %d took the tunnel over", os.Getpid()+1))
+	first.wantError(cmdline.ExitRefused, fmt.Sprintf("process %d took the tunnel over", other))
 }
 
 func TestRandomName(t *testing.T) {
