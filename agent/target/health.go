@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// probeEvery is how often a target that is down is connected to.
+	// probeEvery is how often a target that is down is connected to, and how
+	// often one that is up is looked after with Config.Watch.
 	probeEvery = time.Second
 
 	// probeHeld is the same while exchanges are held for it.
@@ -156,7 +157,7 @@ func (t *Target) watch(ctx context.Context) error {
 			t.cfg.OnHealth(h)
 		}
 		timer.Stop()
-		if !h.Up {
+		if !h.Up || t.cfg.Watch {
 			every := probeEvery
 			if t.health.held.Load() > 0 {
 				every = probeHeld
@@ -167,7 +168,7 @@ func (t *Target) watch(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-t.health.wake:
 		case <-timer.C:
-			t.probe(ctx)
+			t.look(ctx)
 			probed = time.Now()
 		}
 	}
@@ -179,18 +180,25 @@ func (h Health) same(told Health) bool {
 	return h.Up == told.Up && !told.Since.IsZero() && (h.Up || h.Failure.Cause == told.Failure.Cause)
 }
 
+// look finds out whether the target is up. It is if the connection that Run has
+// left is still open; others would pile up at a target that serves one after the
+// other. In HTTP/2 the end of one is not seen behind what the target has sent.
+func (t *Target) look(ctx context.Context) {
+	if t.h2 == nil && t.health.up.Load() {
+		if c := t.takeSpare(); c != nil {
+			t.health.alive()
+			t.keepSpare(ctx, c)
+			return
+		}
+	}
+	t.probe(ctx)
+}
+
 // probe connects once. The connection is kept for the next exchange, however
 // long that takes.
 func (t *Target) probe(ctx context.Context) {
-	c, _ := t.dial(ctx)
-	if c == nil {
-		return
-	}
-	c.reused = true
-	if old := t.spare.Swap(c); old != nil {
-		old.Close()
-	}
-	if ctx.Err() != nil {
-		t.closeSpare()
+	if c, _ := t.dial(ctx); c != nil {
+		c.reused = true
+		t.keepSpare(ctx, c)
 	}
 }

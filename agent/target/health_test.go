@@ -66,7 +66,9 @@ func board(t *testing.T, cfg Config) (*Target, *switchboard) {
 	if runtime.GOOS == "windows" {
 		t.Skip("other numbers")
 	}
-	cfg.Address = Address{Scheme: HTTP, Host: "192.0.2.1", Port: 80}
+	if cfg.Address == (Address{}) {
+		cfg.Address = Address{Scheme: HTTP, Host: "192.0.2.1", Port: 80}
+	}
 	target, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +157,81 @@ func TestUpAtOnce(t *testing.T) {
 		} else {
 			c.Close()
 		}
+	})
+}
+
+// With Watch, the end of a target that nobody asks for anything is noticed, and one
+// that goes on is not connected to for that.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Health
+		target, s := board(t, Config{Watch: true, OnHealth: func(h Health) { told = append(told, h) }})
+		defer s.close()
+		defer target.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { target.Run(ctx) })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(s.tried()); n != 1 || len(told) != 1 || !told[0].Up {
+			t.Errorf("%d connects, told %+v; want the connect that found it, and nothing more", n, told)
+		}
+		s.conns[0].Close() // as servers do after a while
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(s.tried()); n != 2 || len(told) != 1 {
+			t.Errorf("%d connects, told %+v of a target that closed what was idle", n, told)
+		}
+		s.set(refusedError())
+		s.conns[1].Close()
+		gone := time.Now()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(told) != 2 || told[1].Up || told[1].Since.Sub(gone) > 2*probeEvery {
+			t.Errorf("told %+v of a target that has ended", told)
+		}
+		s.set(nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(s.tried()); n != 1 || len(told) != 3 || !told[2].Up {
+			t.Errorf("%d connects, told %+v of a target that is back", n, told)
+		}
+		if c := target.takeSpare(); c == nil {
+			t.Error("no connection is kept")
+		} else {
+			c.Close()
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+// One that speaks HTTP/2 is connected to for that.
+func TestWatchH2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Health
+		target, s := board(t, Config{
+			Address: Address{Scheme: H2C, Host: "192.0.2.1", Port: 80}, Watch: true,
+			OnHealth: func(h Health) { told = append(told, h) },
+		})
+		defer s.close()
+		defer target.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { target.Run(ctx) })
+		time.Sleep(10500 * time.Millisecond)
+		synctest.Wait()
+		if n := len(s.tried()); n != 11 || len(told) != 1 || !told[0].Up {
+			t.Errorf("%d connects in 10.5 s, told %+v; want 11, and that it is up", n, told)
+		}
+		s.set(refusedError())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(told) != 2 || told[1].Up {
+			t.Errorf("told %+v of a target that has ended", told)
+		}
+		cancel()
+		wg.Wait()
 	})
 }
 

@@ -77,6 +77,16 @@ func (t *Target) takeSpare() *conn {
 	return nil
 }
 
+// keepSpare leaves c for the next exchange, unless ctx, which is Run's, has ended.
+func (t *Target) keepSpare(ctx context.Context, c *conn) {
+	if old := t.spare.Swap(c); old != nil {
+		old.Close()
+	}
+	if ctx.Err() != nil {
+		t.closeSpare()
+	}
+}
+
 func (t *Target) closeSpare() {
 	if c := t.spare.Swap(nil); c != nil {
 		c.Close()

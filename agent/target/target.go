@@ -47,6 +47,10 @@ type Config struct {
 	// If nil, the system's.
 	RootCAs *x509.CertPool
 
+	// Watch has Run look after a target that is up, too, once a second, so that
+	// its end is noticed without an exchange. If false, exchanges notice it.
+	Watch bool
+
 	// Style says how failures are shown to visitors.
 	// If nil, tunnel's own.
 	Style *tunnel.Style
@@ -139,8 +143,8 @@ func New(cfg Config) (*Target, error) {
 
 // Run watches whether the target is up, until ctx ends; it then returns nil. It
 // connects once at its start, and while the target is down once a second at
-// most. Serve works without it, but for Hold, which waits for Run to find the
-// target.
+// most; with Config.Watch also when that connection has ended or is in use. Serve
+// works without it, but for Hold, which waits for Run to find the target.
 func (t *Target) Run(ctx context.Context) error { return t.watch(ctx) }
 
 // Serve carries one exchange to the target and back. It returns when both
