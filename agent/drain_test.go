@@ -99,6 +99,9 @@ func TestRelayDrains(t *testing.T) {
 		defer cancel()
 		drained <- old.Drain(ctx, tunnel.Drain{DeadlineMS: 10_000})
 	}()
+	if e := r.event(EventReconnecting); !e.Drained {
+		t.Errorf("reconnecting: %+v, want that the relay asked for it", e)
+	}
 	relay.waitBound() // while the old session still serves
 	g.release()
 	if a := await(t, slow, "the answer"); a.err != nil || a.body != "late" {

@@ -15,7 +15,7 @@ const (
 	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay, Identity
 	EventReady                             // the tunnel has its URL: URL, Name, Via, Verified, Reason
 	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed
-	EventReconnecting                      // the session is gone: Reason, Retry
+	EventReconnecting                      // the session is gone: Reason, Drained, Retry
 	EventTarget                            // the target's health changed: Up, Cause, Detail, Since
 	EventWarning                           // something to know that stops nothing: Message
 	EventError                             // what ends the agent: Code, Message, Hint
@@ -58,6 +58,7 @@ type Event struct {
 	Via      string // through what the relay is reached: a proxy, a WebSocket; empty if it is neither
 	Verified bool   // a request has come back through URL
 	Reason   string // why it is not verified, why the session ended, why the agent stopped
+	Drained  bool   // the relay sent the agent on to its next session, to be had at once
 
 	ID      string        // the request's id, the same in every log
 	Method  string        // its method, as received

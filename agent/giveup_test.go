@@ -69,10 +69,10 @@ func TestRunRetriesWhatMayHelp(t *testing.T) {
 		return nil
 	}
 	r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello)})
-	if e := r.event(EventReconnecting); !strings.Contains(e.Reason, "stopping") {
+	if e := r.event(EventReconnecting); !strings.Contains(e.Reason, "stopping") || !e.Drained {
 		t.Errorf("reconnecting: %+v", e)
 	}
-	if e := r.event(EventReconnecting); !strings.Contains(e.Reason, "busy") || e.Retry < time.Millisecond {
+	if e := r.event(EventReconnecting); !strings.Contains(e.Reason, "busy") || e.Drained || e.Retry < time.Millisecond {
 		t.Errorf("reconnecting: %+v", e)
 	}
 	r.event(EventReady)

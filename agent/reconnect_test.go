@@ -98,8 +98,8 @@ func TestRunReconnects(t *testing.T) {
 	soonest := patience
 	for range 3 { // once is enough: a machine may stall
 		relay.stop()
-		if e := r.event(EventReconnecting); e.Reason == "" {
-			t.Errorf("reconnecting without a reason: %+v", e)
+		if e := r.event(EventReconnecting); e.Reason == "" || e.Drained {
+			t.Errorf("reconnecting: %+v, want a reason, and nothing that the relay asked for", e)
 		}
 		relay.listen(relay.addr)
 		began := time.Now()

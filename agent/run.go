@@ -170,14 +170,14 @@ func (l *loop) hello(ctx context.Context) (tunnel.Hello, error) {
 func (l *loop) run(work, life context.Context) {
 	retry := backoff{near: l.cfg.near()}
 	l.emit(Event{Kind: EventConnecting, Relay: l.cfg.Relay.String(), Identity: l.cfg.identity()})
-	met := false
+	met, drained := false, false
 	var least time.Duration
 	shown := ""
 	for {
 		wait := retry.next(time.Now(), least)
 		if l.failed() != "" && (l.failed() != shown || wait >= time.Second) {
 			shown = l.failed()
-			l.emit(Event{Kind: EventReconnecting, Reason: shown, Retry: wait})
+			l.emit(Event{Kind: EventReconnecting, Reason: shown, Drained: drained, Retry: wait})
 		}
 		select {
 		case <-work.Done():
@@ -206,7 +206,7 @@ func (l *loop) run(work, life context.Context) {
 			l.stop(e)
 			return
 		}
-		least = pause(err)
+		least, drained = pause(err), sentOn(err)
 		l.setFailed(reason(err))
 	}
 }

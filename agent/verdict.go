@@ -91,3 +91,15 @@ func pause(err error) time.Duration {
 	}
 	return 0
 }
+
+// sentOn reports whether the relay asked us to take another session, at once: it
+// is about to stop, or another process has taken its place.
+func sentOn(err error) bool {
+	code := tunnel.RejectCode("")
+	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
+		code = r.Code
+	} else if r, ok := errors.AsType[*tunnel.BindError](err); ok {
+		code = r.Code
+	}
+	return errors.Is(err, errDrained) || code == tunnel.RejectDraining && pause(err) == 0
+}
