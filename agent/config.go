@@ -90,6 +90,11 @@ type Config struct {
 	// does. If zero, 10 seconds. If negative, they are cut at once.
 	Grace time.Duration
 
+	// Admit is asked before an exchange is given to the target. One that it does
+	// not admit is refused unprocessed, as those are that come while Run ends. It
+	// is called from many goroutines and must not block. If nil, all are admitted.
+	Admit func() bool
+
 	// Lanes is the least number of connections to the relay, at most 8: one
 	// more is made when large bodies go over all there are.
 	// If zero, 1.

@@ -24,6 +24,10 @@ func (b *binding) handle(x *tunnel.Exchange) {
 	if b.own(x, r) {
 		return
 	}
+	if b.cfg.Admit != nil && !b.cfg.Admit() {
+		x.Abort(&tunnel.Failure{Cause: tunnel.Draining, NotProcessed: true})
+		return
+	}
 	if b.cfg.OnEvent == nil {
 		b.target.Serve(x)
 		return

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"share/tunnel"
@@ -59,6 +60,43 @@ func TestHandleOwn(t *testing.T) {
 	for range 4 {
 		if e := r.event(EventRequest); e.Status != 200 {
 			t.Errorf("event for %+v: a question to the agent counts", e)
+		}
+	}
+}
+
+// What is not admitted is given back, and is no event; what is asked of the agent
+// itself needs no admission.
+func TestHandleAdmits(t *testing.T) {
+	relay := newFakeRelay(t)
+	var asked atomic.Int32
+	r := start(t, Config{
+		Relay: mustRelay(t, "http://"+relay.addr), Target: newTarget(t, hello),
+		Admit: func() bool { return asked.Add(1) == 1 },
+	})
+	s := relay.waitBound()
+	r.event(EventReady)
+	if n := asked.Load(); n != 0 {
+		t.Errorf("asked %d times by the probe", n)
+	}
+	if a := ask(s, get("/first")); a.err != nil || a.body != "hello from /first" {
+		t.Errorf("admitted: %+v", a)
+	}
+	for range 3 {
+		if f := tunnel.AsFailure(ask(s, get("/more")).err); f == nil || f.Cause != tunnel.Draining || !f.NotProcessed {
+			t.Errorf("not admitted: %v, want draining, not processed", f)
+		}
+	}
+	if a := ask(s, get("/", "Share-Health", "1")); a.status != 204 {
+		t.Errorf("a poll: %+v", a)
+	}
+	r.cancel()
+	if err := r.wait(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	close(r.events)
+	for e := range r.events {
+		if e.Kind == EventRequest && e.Target != "/first" {
+			t.Errorf("an event for %s", e.Target)
 		}
 	}
 }
