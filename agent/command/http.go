@@ -2,9 +2,9 @@ package command
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -26,6 +26,7 @@ type sharing struct {
 	style       tunnel.Style
 	level       slog.Level
 	json, quiet bool
+	limits      limits
 
 	relays                         []string
 	relayCA, tokenFile, errorPages string
@@ -40,7 +41,7 @@ func httpCommand(p Process) *cli.Command {
 		Description: "TARGET is a port of this machine (8080), host:port, http://, https://, h2c:// or h2://host:port, or unix:/path.\n" +
 			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN or --token-file.",
 		Action: s.share,
-		Flags: []cli.Flag{
+		Flags: slices.Concat([]cli.Flag{
 			cmdline.Texts("relay", "use the relay at `ADDR`: share.example.com, https://host:port or http://127.0.0.1:7070; several, if it is given again (default: one in this process)", &s.relays),
 			cmdline.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &s.relayCA),
 			cmdline.Text("token-file", "read the token from `FILE`", &s.tokenFile),
@@ -65,11 +66,11 @@ func httpCommand(p Process) *cli.Command {
 			cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
 			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-		},
+		}, s.limits.flags()),
 	}
 }
 
-// share shares a target until a signal, and shows how that goes.
+// share shares a target until a signal or a limit, and shows how that goes.
 func (s *sharing) share(c *cli.Context) error {
 	switch {
 	case c.NArg() == 0:
@@ -94,18 +95,20 @@ func (s *sharing) share(c *cli.Context) error {
 	return cli.Exit("", view.Close(code, reason, err))
 }
 
-// serve shares the target until a signal, and gives the exit code and the name
-// of that.
+// serve shares the target until a signal or a limit, and gives the exit code and
+// the name of that.
 func (s *sharing) serve(view *terminal.View) (code int, reason string, err error) {
 	if err := s.load(); err != nil {
 		return 0, "", err
 	}
+	limiter := s.limits.limit(&s.agent)
 	var ready atomic.Bool
 	s.agent.OnEvent = func(e agent.Event) {
 		if e.Kind == agent.EventReady {
 			ready.Store(true)
 		}
 		view.Show(e)
+		limiter.observe(e)
 	}
 	var inside Inside
 	if len(s.relays) == 0 {
@@ -125,16 +128,14 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		run = func(ctx context.Context) error { return inside.Serve(ctx, a.Run) }
 		cut = func() { a.Cut(); inside.Cut() }
 	}
-	ctx, stop := s.process.UntilSignal(cut)
+	signalled, stop := s.process.UntilSignal(cut)
 	defer stop()
+	ctx := limiter.start(signalled)
+	defer limiter.stop()
 	if err := run(ctx); err != nil {
 		return 0, "", err
 	}
-	sig, _ := errors.AsType[cmdline.Interrupt](context.Cause(ctx))
-	if !ready.Load() {
-		code = 128 + int(sig.Signal) // as of a process that the signal ended
-	}
-	return code, sig.String(), nil
+	return stopped(context.Cause(ctx), ready.Load())
 }
 
 // load reads what the flags name: relays, and files.
