@@ -27,6 +27,7 @@ type sharing struct {
 	level       slog.Level
 	json, quiet bool
 	limits      limits
+	readyFD     readyFD
 
 	relays                         []string
 	relayCA, tokenFile, errorPages string
@@ -66,7 +67,7 @@ func httpCommand(p Process) *cli.Command {
 			cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
 			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-		}, s.limits.flags()),
+		}, s.limits.flags(), s.readyFD.flags()),
 	}
 }
 
@@ -101,6 +102,11 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	if err := s.load(); err != nil {
 		return 0, "", err
 	}
+	warn := func(message string) { view.Show(agent.Event{Kind: agent.EventWarning, Message: message}) }
+	if err := s.readyFD.open(max(len(s.relays), 1), warn); err != nil {
+		return 0, "", err
+	}
+	defer s.readyFD.close()
 	limiter := s.limits.limit(&s.agent)
 	var ready atomic.Bool
 	s.agent.OnEvent = func(e agent.Event) {
@@ -108,6 +114,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 			ready.Store(true)
 		}
 		view.Show(e)
+		s.readyFD.observe(e)
 		limiter.observe(e)
 	}
 	var inside Inside
