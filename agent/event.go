@@ -92,7 +92,8 @@ type Event struct {
 //
 // An agent of several relays adds relay to ready, request and reconnecting, and to
 // a warning about one of them. Members may be added to a kind; none changes its meaning while "v" is 1.
-// Bytes that are not UTF-8 become U+FFFD.
+// Bytes that are not UTF-8 become U+FFFD. events.schema.json, beside this file, says
+// the same as a JSON Schema.
 func (e Event) MarshalJSON() ([]byte, error) {
 	head := eventHead{1, e.Kind.String(), stamp(e.Time)}
 	switch e.Kind {
