@@ -171,8 +171,8 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "share: ") {
 			said = append(said, line)
-		} else if !strings.HasPrefix(line, "time=") {
-			ts.Fatalf("stderr has a line that is neither an error nor a log: %s", line)
+		} else if !strings.HasPrefix(line, "time=") && !strings.HasPrefix(line, "::") {
+			ts.Fatalf("stderr has a line that is neither an error, a log nor for a runner: %s", line)
 		}
 	}
 	re, err := regexp.Compile(args[1])
@@ -214,7 +214,7 @@ func find(ts *testscript.TestScript, name string) *process {
 func environ(ts *testscript.TestScript) (env []string) {
 	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
 		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
-		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY"}
+		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
 	for _, name := range names {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)

@@ -28,6 +28,7 @@ type sharing struct {
 	json, quiet bool
 	limits      limits
 	readyFD     readyFD
+	job         job
 
 	relays                         []string
 	relayCA, tokenFile, errorPages string
@@ -66,6 +67,7 @@ func httpCommand(p Process) *cli.Command {
 			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &s.json),
 			cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
 			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
+			cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
 		}, s.limits.flags(), s.readyFD.flags()),
 	}
@@ -92,7 +94,9 @@ func (s *sharing) share(c *cli.Context) error {
 	s.agent.Target.Address, s.view.Target = addr, addr.String()
 	s.view.Level, s.view.ASCII = s.level, s.process.Getenv("TERM") == "dumb"
 	view := terminal.Start(terminal.Suit(s.view, s.process.Stdout, s.process.Stderr))
+	s.job.open(s.process, s.json, view)
 	code, reason, err := s.serve(view)
+	s.job.Close(err)
 	return cli.Exit("", view.Close(code, reason, err))
 }
 
@@ -113,6 +117,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		if e.Kind == agent.EventReady {
 			ready.Store(true)
 		}
+		s.job.Show(e) // before the view: who sees the URL there finds it here
 		view.Show(e)
 		s.readyFD.observe(e)
 		limiter.observe(e)
@@ -130,6 +135,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	if err != nil {
 		return 0, "", err
 	}
+	s.job.Mask(s.agent.Token)
 	run, cut := a.Run, a.Cut
 	if inside != nil {
 		run = func(ctx context.Context) error { return inside.Serve(ctx, a.Run) }
@@ -190,6 +196,9 @@ func (s *sharing) load() (err error) {
 		if err := terminal.ClearURL(s.view.URLFile); err != nil {
 			return cmdline.Unusable("--url-file wants a file in a folder that can be written to", err)
 		}
+	}
+	if err := s.job.clear(); err != nil {
+		return err
 	}
 	cfg.Target.Style = &s.style
 	cfg.Proxy = s.process.Proxy

@@ -1,0 +1,53 @@
+package command
+
+import (
+	"io"
+	"os"
+
+	"share/agent"
+	"share/agent/runner"
+	"share/agent/terminal"
+	"share/tunnel/cmdline"
+)
+
+// A job is that of a CI which the command is a part of, if it is of any.
+type job struct {
+	dotenv         string // a file, empty if there is none
+	*runner.Runner        // of the job, once it is open
+}
+
+// open finds the job's runner. It gets commands only where stderr is for people:
+// with --json that has nothing but JSON.
+func (j *job) open(p Process, json bool, view *terminal.View) {
+	cfg := runner.Config{
+		Getenv: p.Getenv,
+		Dotenv: j.dotenv,
+		Warn:   func(message string) { view.Show(agent.Event{Kind: agent.EventWarning, Message: message}) },
+	}
+	if !json {
+		cfg.Commands = commandsTo(p.Stderr)
+	}
+	j.Runner = runner.New(cfg)
+}
+
+// commandsTo returns where a runner reads commands, nil if it does not read
+// stderr: it does so by a pipe or a socket. In a file that a step keeps, a token
+// that is to be masked would be shown.
+func commandsTo(stderr *os.File) io.Writer {
+	info, err := stderr.Stat()
+	if err != nil || info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0 {
+		return nil
+	}
+	return stderr
+}
+
+// clear takes away what an earlier run has left in --dotenv.
+func (j *job) clear() error {
+	if j.dotenv == "" {
+		return nil
+	}
+	if err := terminal.ClearURL(j.dotenv); err != nil {
+		return cmdline.Unusable("--dotenv wants a file in a folder that can be written to", err)
+	}
+	return nil
+}
