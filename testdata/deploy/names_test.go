@@ -23,8 +23,8 @@ func TestNames(t *testing.T) {
 	for name := range flags(t, "http") {
 		known[name] = true
 	}
-	// Tokens and what CI says of a job are no flags.
-	variables := []string{"SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_ID_TOKEN"}
+	// Tokens, what CI says of a job and what it is told are no flags.
+	variables := []string{"SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_ID_TOKEN", "SHARE_URL"}
 	for name := range known {
 		variables = append(variables, "SHARE_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 	}

@@ -3,12 +3,17 @@
 package deploy
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -27,6 +32,7 @@ func TestReadme(t *testing.T) {
 		{"make test", r.says(`go test .*\./testdata/deploy\b`)},
 		{"export SHARE_TOKEN=", r.export},
 		{"share http 8080 --relay", r.remote},
+		{"share http 8080 --relay share.example.com --name pr-12", r.preview},
 		{"share relay --https", r.files},
 		{"share relay --http ", r.front},
 		{"share relay --domain", r.obtaining},
@@ -127,6 +133,26 @@ func (r *readme) remote(c command) {
 		host = m[1]
 	}
 	r.share(r.t, c.text, host, r.own).stop(r.t)
+}
+
+// preview runs the step of a job, which ends while its tunnel goes on.
+func (r *readme) preview(c command) {
+	token := secret.FindString(r.relay.match(r.t, paste)[1])
+	step := start(r.t, r.command(context.Background(), "export SHARE_TOKEN="+token+"\n", c.text))
+	if code := step.ended(r.t); code != 0 {
+		r.t.Fatalf("%s: got exit code %d, want 0", c.text, code)
+	}
+	file := filepath.Join(r.root, "work/url")
+	got, err := os.ReadFile(file)
+	if want := r.url("pr-12."+domain) + "\n"; err != nil || string(got) != want {
+		r.t.Fatalf("%s: got the URL %q, %v, want %q", c.text, got, err, want)
+	}
+	expect(r.t, strings.TrimSpace(string(got))+"/x", r.own, "target: /x")
+	syscall.Kill(-step.cmd.Process.Pid, syscall.SIGTERM)
+	until(r.t, "end of the tunnel", func() bool {
+		_, err := os.Stat(file)
+		return errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 func (r *readme) files(c command) {
