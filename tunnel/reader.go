@@ -17,7 +17,8 @@ type reader struct {
 	buf  *[]byte // nil while the exchange is parked
 	r, w int     // unread bytes are (*buf)[r:w]
 
-	drained bool // the last read brought all that there was
+	ahead   *ahead // reads the stream once the window is large, else nil
+	drained bool   // the last read brought all that there was
 
 	head     []byte // payload of the last head
 	side     []byte // payload of the last other frame
@@ -89,6 +90,9 @@ func (in *reader) fill() error {
 		in.w = copy(*in.buf, (*in.buf)[in.r:in.w])
 		in.r = 0
 	}
+	if in.ahead == nil && in.window.size >= aheadFrom {
+		in.readAhead()
+	}
 	n, err := in.receive((*in.buf)[in.w:])
 	in.w += n
 	in.x.count(n)
@@ -105,15 +109,27 @@ func (in *reader) fill() error {
 // receive reads from the stream, and notes for how long it waited once the
 // window may grow again: where the last read left nothing behind.
 func (in *reader) receive(p []byte) (n int, err error) {
+	var from io.Reader = in.x.stream
+	if in.ahead != nil {
+		from = in.ahead
+	}
 	if in.drained && !in.window.since.IsZero() {
 		began := time.Now()
-		n, err = in.x.stream.Read(p)
+		n, err = from.Read(p)
 		in.window.waited += time.Since(began)
 	} else {
-		n, err = in.x.stream.Read(p)
+		n, err = from.Read(p)
 	}
 	in.drained = n < len(p)
 	return n, err
+}
+
+// readAhead has the stream read as fast as it brings bytes, from now on.
+func (in *reader) readAhead() {
+	a := newAhead(in.x.stream)
+	if in.x.lane.spawn(a.run) {
+		in.ahead = a
+	}
 }
 
 // next reads a frame's header.

@@ -184,6 +184,9 @@ func (l *lane) finish(x *Exchange) {
 		x.in.window.close()
 		l.remove(x)
 	}()
+	if a := x.in.ahead; a != nil {
+		l.consumed.Add(int64(a.stop()))
+	}
 	if l.streams() > maxStreams {
 		l.close(errUnended)
 		return
