@@ -85,7 +85,8 @@ func (l *load) run(ctx context.Context) {
 			return
 		}
 		for due := int(time.Since(began) * rate / time.Second); n < due; n++ {
-			l.wg.Go(func() { l.ask(n, &l.visitors[n%len(l.visitors)]) })
+			request := n
+			l.wg.Go(func() { l.ask(request, &l.visitors[request%len(l.visitors)]) })
 		}
 	}
 }

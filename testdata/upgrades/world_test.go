@@ -71,7 +71,10 @@ func newWorld(t *testing.T, flags ...string) *world {
 	w.cert, w.roots = cert, x509.NewCertPool()
 	w.roots.AppendCertsFromPEM(pem)
 	w.flags = append([]string{"relay", "--http", w.http, "--https", w.https, "--tls-cert", cert, "--tls-key", key,
-		"--data", w.data, "--log-format", "json"}, flags...)
+		"--data", w.data, "--log-format", "json",
+		// Here all visitors of a day come from one address; when the machine is
+		// busy, many at once.
+		"--connections-per-address", "100000"}, flags...)
 	w.startRelay()
 	out, err := exec.Command(w.binary, "relay", "token", "create", "--label", "ci", "--json", "--data", w.data).Output()
 	if err != nil {
