@@ -15,6 +15,10 @@ const (
 	ExitUnreached  = 6 // the relay cannot be reached, or is none
 	ExitTargetDown = 7 // the target never came up
 	ExitTooOld     = 8 // the relay does not speak this version
+
+	// What a command that the user named cannot be run for, as in shells.
+	ExitNotRunnable = 126
+	ExitNotFound    = 127
 )
 
 // An Error is why a command cannot run, or cannot go on: trying again does not

@@ -15,7 +15,8 @@ import (
 // behind a -- is an argument. A flag that the command does not have, or one
 // without its value, is an *Error. Each way to ask for help or for the
 // version becomes the one that cli has. A command below another stands right
-// behind it.
+// behind it. One whose ArgsUsage has a -- is given that -- and what stands behind
+// it, as its last arguments: Behind parts them.
 func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	if len(args) < 2 {
 		return args, nil
@@ -43,7 +44,11 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 		_, isBool := f.(*cli.BoolFlag)
 		takesValue[f.Names()[0]] = !isBool
 	}
-	flags, rest, err := splitFlags(takesValue, args[n:])
+	own, behind := args[n:], []string(nil)
+	if i := slices.Index(own, "--"); i >= 0 && strings.Contains(command.ArgsUsage, "--") {
+		own, behind = own[:i], own[i:]
+	}
+	flags, rest, err := splitFlags(takesValue, own)
 	if err != nil {
 		return nil, &Error{Code: ExitUsage, Message: err.Error(), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
 	}
@@ -53,7 +58,17 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	if slices.Contains(flags, "--help=true") || slices.Contains(flags, "--h=true") {
 		return append(args[:n:n], "--help"), nil
 	}
-	return slices.Concat(args[:n], flags, []string{"--"}, rest), nil
+	return slices.Concat(args[:n], flags, []string{"--"}, rest, behind), nil
+}
+
+// Behind parts the arguments of a command at their first --, which found says
+// there is.
+func Behind(args []string) (before, behind []string, found bool) {
+	i := slices.Index(args, "--")
+	if i < 0 {
+		return args, nil, false
+	}
+	return args[:i], args[i+1:], true
 }
 
 // find returns the command called name, nil if there is none.

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,7 @@ func TestSplitFlags(t *testing.T) {
 func TestReorder(t *testing.T) {
 	ls := &cli.Command{Name: "ls", Flags: []cli.Flag{&cli.StringFlag{Name: "data"}}}
 	commands := []*cli.Command{
+		{Name: "run", ArgsUsage: "TARGET [-- COMMAND]", Flags: []cli.Flag{&cli.StringFlag{Name: "name"}}},
 		{Name: "http", Flags: []cli.Flag{&cli.StringFlag{Name: "name"}, &cli.BoolFlag{Name: "json"}}},
 		{Name: "relay", Flags: []cli.Flag{&cli.StringFlag{Name: "http"}}, Subcommands: []*cli.Command{{Name: "token", Subcommands: []*cli.Command{ls}}}},
 	}
@@ -69,6 +71,10 @@ func TestReorder(t *testing.T) {
 		"share http":                      "share http --",
 		"share http 80 --name x -json":    "share http --name=x --json=true -- 80",
 		"share http 80 --json -h":         "share http --help",
+		"share http 80 -- --name x":       "share http -- 80 --name x",
+		"share run 80 -- npm --name x":    "share run -- 80 -- npm --name x",
+		"share run --name x -- 80 -- -h":  "share run --name=x -- -- 80 -- -h",
+		"share run 80 --":                 "share run -- 80 --",
 		"share help":                      "share --help",
 		"share help http":                 "share http --help",
 		"share relay --http x":            "share relay --http=x --",
@@ -93,6 +99,21 @@ func TestReorder(t *testing.T) {
 	} {
 		if _, err := Reorder(commands, strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestBehind(t *testing.T) {
+	for args, want := range map[string]string{
+		"":              "[] [] false",
+		"80":            "[80] [] false",
+		"80 --":         "[80] [] true",
+		"80 -- a -- -b": "[80] [a -- -b] true",
+		"-- a":          "[] [a] true",
+	} {
+		before, behind, found := Behind(strings.Fields(args))
+		if got := fmt.Sprint(before, behind, found); got != want {
+			t.Errorf("%q: got %s, want %s", args, got, want)
 		}
 	}
 }
