@@ -66,6 +66,7 @@ func TestArrows(t *testing.T) {
 	may := map[string][]string{
 		"share":                {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
 		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
+		"share/agent/child":    {"share/tunnel/cmdline"},
 		"share/agent/command":  {"share/agent", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
 		"share/agent/runner":   {"share/agent", "share/agent/terminal", "share/tunnel"},
 		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
