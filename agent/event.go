@@ -20,6 +20,7 @@ const (
 	EventWarning                           // something to know that stops nothing: Message
 	EventError                             // what ends the agent: Code, Message, Hint
 	EventStopped                           // the last event: Code, Reason
+	EventOutput                            // a program beside the agent wrote a line: Source, Stderr, Message
 )
 
 // String is the kind's name, as "event" shows it in JSON.
@@ -41,6 +42,8 @@ func (k EventKind) String() string {
 		return "error"
 	case EventStopped:
 		return "stopped"
+	case EventOutput:
+		return "output"
 	}
 	return "unknown"
 }
@@ -76,6 +79,9 @@ type Event struct {
 	Code    int    // the exit code this means
 	Message string // one line
 	Hint    string // what the user can do, may be empty
+
+	Source string // the program that wrote a line
+	Stderr bool   // it wrote it to its stderr
 }
 
 // MarshalJSON gives the event as scripts see it: one object, in which "v" is 1,
@@ -89,6 +95,7 @@ type Event struct {
 //	warning       message
 //	error         code (the exit code), message, hint
 //	stopped       code (the exit code), reason
+//	output        source, stream ("stdout" or "stderr"), line
 //
 // An agent of several relays adds relay to ready, request and reconnecting, and to
 // a warning about one of them. Members may be added to a kind; none changes its meaning while "v" is 1.
@@ -163,8 +170,23 @@ func (e Event) MarshalJSON() ([]byte, error) {
 			Code   int    `json:"code"`
 			Reason string `json:"reason"`
 		}{head, e.Code, e.Reason})
+	case EventOutput:
+		return json.Marshal(struct {
+			eventHead
+			Source string `json:"source"`
+			Stream string `json:"stream"`
+			Line   string `json:"line"`
+		}{head, e.Source, e.Stream(), e.Message})
 	}
 	return json.Marshal(head)
+}
+
+// Stream names the stream that a program wrote a line to.
+func (e *Event) Stream() string {
+	if e.Stderr {
+		return "stderr"
+	}
+	return "stdout"
 }
 
 type eventHead struct {

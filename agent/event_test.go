@@ -35,6 +35,7 @@ func fullEvent(t *testing.T, kind EventKind) Event {
 		URL: "https://abc.share.example.com", Name: "abc", Via: "a WebSocket", Verified: true, Reason: "the link was cut",
 		ID: "1", Method: "GET", Target: "/", Status: 502, Cause: tunnel.TargetRefused, Detail: "connection refused", Elapsed: 1200 * time.Microsecond,
 		Drained: true, Retry: 100 * time.Millisecond, Up: true, Since: at, Code: 5, Message: "relay refused: taken", Hint: "choose another --name",
+		Source: "npm", Stderr: true,
 	}
 	for field, value := range reflect.ValueOf(e).Fields() {
 		if value.IsZero() {

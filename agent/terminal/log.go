@@ -34,6 +34,10 @@ func (p *plain) show(out *output, e agent.Event) {
 	switch {
 	case e.Kind == agent.EventError:
 		out.stderr = append(out.stderr, errorLine(e.Message, e.Hint)...)
+	case e.Kind == agent.EventOutput && p.quiet:
+		out.stderr = append(append(out.stderr, e.Message...), '\n')
+	case e.Kind == agent.EventOutput:
+		out.stderr = append(out.stderr, outputLine(e, look{})...)
 	case !p.quiet && !news.repeated:
 		out.stderr = p.log.append(out.stderr, e, news.hint)
 	}
@@ -145,8 +149,16 @@ func recordOf(e agent.Event) (slog.Level, string, []slog.Attr) {
 		return slog.LevelWarn, e.Message, nil
 	case agent.EventError:
 		return slog.LevelError, e.Message, []slog.Attr{slog.Int("code", e.Code), slog.String("hint", e.Hint)}
+	case agent.EventOutput:
+		return level, "output", []slog.Attr{slog.String("source", e.Source), slog.String("stream", e.Stream()), slog.String("line", e.Message)}
 	}
 	return level, e.Kind.String(), []slog.Attr{slog.Int("code", e.Code), slog.String("reason", e.Reason)}
+}
+
+// outputLine gives what a program beside the agent wrote, with its name before
+// it. Whoever made the event has taken from it what steers a terminal.
+func outputLine(e agent.Event, name look) string {
+	return name.Render("["+escape(e.Source)+"]") + " " + e.Message + "\n"
 }
 
 func causeName(c tunnel.Cause) string {

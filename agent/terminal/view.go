@@ -5,6 +5,7 @@
 package terminal
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,6 +68,9 @@ func (c *Config) silent(cause tunnel.Cause) bool {
 const (
 	maxRequests = 1 << 10
 	maxEvents   = 2 << 10
+
+	// maxLines is how many may wait when one more of Print's is taken.
+	maxLines = 256
 )
 
 // A View shows events. Its methods are safe for concurrent use.
@@ -79,6 +83,7 @@ type View struct {
 	queue   []agent.Event // guarded by mu
 	dropped int           // events lost since the last that were shown; guarded by mu
 	closed  bool          // guarded by mu
+	room    chan struct{} // closed when the queue is empty again; guarded by mu
 	wake    chan struct{} // holds one token while there is something to do
 	done    chan struct{} // closed when run has returned
 }
@@ -94,7 +99,7 @@ func Start(cfg Config) *View {
 }
 
 func newView(cfg Config) *View {
-	v := &View{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	v := &View{cfg: cfg, room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	switch cfg.Mode {
 	case JSON:
 		v.show = newJSON(cfg).show
@@ -128,6 +133,25 @@ func (v *View) Show(e agent.Event) {
 	}
 	v.mu.Unlock()
 	v.signal()
+}
+
+// Print takes e as Show does, but waits for a slow reader, until ctx ends: what a
+// program writes waits for who reads it, and is not lost.
+func (v *View) Print(ctx context.Context, e agent.Event) {
+	for {
+		v.mu.Lock()
+		room, full := v.room, len(v.queue) >= maxLines && !v.closed
+		v.mu.Unlock()
+		if !full {
+			v.Show(e)
+			return
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Close shows how the agent stopped: by err, or else with code, for reason. It
@@ -174,6 +198,8 @@ func (v *View) run() {
 		v.mu.Lock()
 		events, dropped, closed := v.queue, v.dropped, v.closed
 		v.queue, v.dropped = nil, 0
+		close(v.room)
+		v.room = make(chan struct{})
 		v.mu.Unlock()
 
 		var out output
