@@ -82,7 +82,7 @@ func commands() []*cli.Command {
 		Stderr:      os.Stderr,
 		Proxy:       proxy,
 		Token:       envToken,
-		UntilSignal: untilSignal,
+		UntilSignal: untilStop,
 		Inside: func(avoid int) (agentcommand.Inside, error) {
 			return relay.NewLocal(avoid, version)
 		},
@@ -93,7 +93,7 @@ func commands() []*cli.Command {
 		Proxy:       proxy,
 		Token:       envToken,
 		AdminToken:  os.Getenv("SHARE_ADMIN_TOKEN"),
-		UntilSignal: untilSignal,
+		UntilSignal: func(cut func()) (context.Context, func()) { return untilSignal(cut) },
 		Again:       again,
 		Log:         os.Stderr,
 		Stdout:      os.Stdout,
@@ -131,12 +131,13 @@ func again(more ...string) *exec.Cmd {
 	return cmd
 }
 
-// untilSignal returns a context that the first SIGINT or SIGTERM ends, with a
-// cmdline.Interrupt as its cause; another calls cut. stop gives the signals back.
-func untilSignal(cut func()) (_ context.Context, stop func()) {
+// untilSignal returns a context that the first SIGINT or SIGTERM ends, or one of
+// more, with a cmdline.Interrupt as its cause; another calls cut. stop gives the
+// signals back.
+func untilSignal(cut func(), more ...os.Signal) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, append(more, os.Interrupt, syscall.SIGTERM)...)
 	go func() { // ends with stop
 		for sig := range signals {
 			if ctx.Err() == nil {
@@ -151,6 +152,15 @@ func untilSignal(cut func()) (_ context.Context, stop func()) {
 		close(signals)
 		cancel(nil)
 	}
+}
+
+// untilStop is untilSignal for an agent, which ends with its terminal, too, unless
+// it was started not to (nohup(1)).
+func untilStop(cut func()) (_ context.Context, stop func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return untilSignal(cut)
+	}
+	return untilSignal(cut, syscall.SIGHUP)
 }
 
 func versionCommand() *cli.Command {

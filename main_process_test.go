@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -129,6 +131,10 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		read, err = terminalFor(p.cmd)
 		ts.Check(err)
 	}
+	// It is to hear SIGHUP, even if nohup(1) has started the tests.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	ts.Check(p.cmd.Start())
 	go func() { // ends with the process, which Defer kills
 		read()
