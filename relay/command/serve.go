@@ -149,7 +149,7 @@ func (r *serving) run(c *cli.Context) (err error) {
 	defer r.followSignals(rel)()
 	var watching sync.WaitGroup
 	ended := make(chan struct{})
-	watching.Go(func() { r.watch(ctx, rel, ended) })
+	watching.Go(func() { cmdline.Watch(ctx, ended, rel.Alive, r.notify) })
 	err = rel.Serve(ctx, doors...)
 	close(ended)
 	watching.Wait()

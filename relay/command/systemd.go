@@ -1,14 +1,11 @@
 package command
 
 import (
-	"context"
 	"fmt"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"share/relay"
 	"share/tunnel/cmdline"
 )
 
@@ -35,28 +32,4 @@ func (r *serving) notify(state string) {
 func (r *serving) notifyReloading() (done func()) {
 	r.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	return func() { r.notify(daemon.SdNotifyReady) }
-}
-
-// watch tells systemd that the relay stops once ctx has ended and, if it wants
-// to know, that the relay lives, until done is closed.
-func (r *serving) watch(ctx context.Context, rel *relay.Relay, done <-chan struct{}) {
-	var alive <-chan time.Time
-	if every, err := daemon.SdWatchdogEnabled(false); err == nil && every > 0 {
-		ticker := time.NewTicker(every / 2)
-		defer ticker.Stop()
-		alive = ticker.C
-	}
-	over := ctx.Done()
-	for {
-		select {
-		case <-alive:
-			rel.Alive()
-			r.notify(daemon.SdNotifyWatchdog)
-		case <-over:
-			over = nil
-			r.notify(daemon.SdNotifyStopping)
-		case <-done:
-			return
-		}
-	}
 }
