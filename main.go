@@ -78,6 +78,8 @@ func commands() []*cli.Command {
 		Version:     version,
 		StateDir:    stateDir(),
 		Getenv:      os.Getenv,
+		Environ:     os.Environ,
+		Stdin:       os.Stdin,
 		Stdout:      os.Stdout,
 		Stderr:      os.Stderr,
 		Proxy:       proxy,

@@ -22,7 +22,7 @@ import (
 const patience = 20 * time.Second
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakless{m}, map[string]func(){"share": main, "pebble": runPebble})
+	testscript.Main(leakless{m}, map[string]func(){"share": main, "pebble": runPebble, "server": runServer})
 }
 
 // leakless fails tests that leave goroutines behind.
@@ -67,7 +67,7 @@ func TestArrows(t *testing.T) {
 		"share":                {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
 		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/agent/child":    {"share/tunnel/cmdline"},
-		"share/agent/command":  {"share/agent", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
+		"share/agent/command":  {"share/agent", "share/agent/child", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
 		"share/agent/runner":   {"share/agent", "share/agent/terminal", "share/tunnel"},
 		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
 		"share/agent/terminal": {"share/agent", "share/tunnel", "share/tunnel/cmdline"},

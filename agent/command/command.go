@@ -16,6 +16,8 @@ type Process struct {
 	Version        string              // of the program
 	StateDir       string              // for what outlives a process, empty if there is none
 	Getenv         func(string) string // its environment
+	Environ        func() []string     // all of that
+	Stdin          *os.File
 	Stdout, Stderr *os.File
 
 	// Proxy returns the proxy for a URL, nil for none.

@@ -22,6 +22,7 @@ type sharing struct {
 	process Process
 
 	agent       agent.Config
+	beside      beside
 	view        terminal.Config
 	style       tunnel.Style
 	level       slog.Level
@@ -39,9 +40,11 @@ func httpCommand(p Process) *cli.Command {
 	return &cli.Command{
 		Name:      "http",
 		Usage:     "share a web target",
-		ArgsUsage: "TARGET",
+		ArgsUsage: "TARGET [-- COMMAND…]",
 		Description: "TARGET is a port of this machine (8080), host:port, http://, https://, h2c:// or h2://host:port, or unix:/path.\n" +
-			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN or --token-file.",
+			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN or --token-file.\n" +
+			"COMMAND is started once there is a URL, which it finds in SHARE_URL; the tunnel is ready when the target is up, and\n" +
+			"ends with COMMAND, with its exit code.",
 		Action: s.share,
 		Flags: slices.Concat([]cli.Flag{
 			cmdline.Texts("relay", "use the relay at `ADDR`: share.example.com, https://host:port or http://127.0.0.1:7070; several, if it is given again (default: one in this process)", &s.relays),
@@ -69,17 +72,16 @@ func httpCommand(p Process) *cli.Command {
 			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
 			cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-		}, s.limits.flags(), s.readyFD.flags()),
+		}, s.limits.flags(), s.readyFD.flags(), s.beside.flags()),
 	}
 }
 
 // share shares a target until a signal or a limit, and shows how that goes.
 func (s *sharing) share(c *cli.Context) error {
+	targets, command, err := splitCommand(c.Args().Slice())
 	switch {
-	case c.NArg() == 0:
-		return cmdline.Usage("write share http 8080", "no target is named")
-	case c.NArg() > 1:
-		return cmdline.Usage("share one target", "there is more than one target: %q", c.Args().Slice())
+	case err != nil:
+		return err
 	case s.json && s.quiet:
 		return cmdline.Usage("leave one of them away", "--json and --quiet are both asked for")
 	case s.json:
@@ -87,7 +89,8 @@ func (s *sharing) share(c *cli.Context) error {
 	case s.quiet:
 		s.view.Mode = terminal.Quiet
 	}
-	addr, err := target.Parse(c.Args().First())
+	s.beside.command = command
+	addr, err := target.Parse(targets[0])
 	if err != nil {
 		return cmdline.Usage("", "%v", err)
 	}
@@ -103,11 +106,14 @@ func (s *sharing) share(c *cli.Context) error {
 // serve shares the target until a signal or a limit, and gives the exit code and
 // the name of that.
 func (s *sharing) serve(view *terminal.View) (code int, reason string, err error) {
+	if err := s.beside.check(); err != nil {
+		return 0, "", err
+	}
 	if err := s.load(); err != nil {
 		return 0, "", err
 	}
-	warn := func(message string) { view.Show(agent.Event{Kind: agent.EventWarning, Message: message}) }
-	if err := s.readyFD.open(max(len(s.relays), 1), warn); err != nil {
+	s.beside.prepare(s, view)
+	if err := s.readyFD.open(max(len(s.relays), 1), s.beside.warn); err != nil {
 		return 0, "", err
 	}
 	defer s.readyFD.close()
@@ -117,9 +123,11 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		if e.Kind == agent.EventReady {
 			ready.Store(true)
 		}
-		s.job.Show(e) // before the view: who sees the URL there finds it here
-		view.Show(e)
-		s.readyFD.observe(e)
+		s.beside.pass(e, func(e agent.Event) {
+			s.job.Show(e) // before the view: who sees the URL there finds it here
+			view.Show(e)
+			s.readyFD.observe(e)
+		})
 		limiter.observe(e)
 	}
 	var inside Inside
@@ -141,12 +149,16 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		run = func(ctx context.Context) error { return inside.Serve(ctx, a.Run) }
 		cut = func() { a.Cut(); inside.Cut() }
 	}
-	signalled, stop := s.process.UntilSignal(cut)
+	signalled, stop := s.process.UntilSignal(func() { cut(); s.beside.kill() })
 	defer stop()
 	ctx := limiter.start(signalled)
 	defer limiter.stop()
-	if err := run(ctx); err != nil {
+	ended, err := s.beside.run(ctx, run)
+	switch {
+	case err != nil:
 		return 0, "", err
+	case ended != nil:
+		return ended.code, ended.reason, nil
 	}
 	return stopped(context.Cause(ctx), ready.Load())
 }

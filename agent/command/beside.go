@@ -1,0 +1,193 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"share/agent"
+	"share/agent/child"
+	"share/agent/terminal"
+	"share/tunnel/cmdline"
+)
+
+// beside is what runs beside the agent: the command behind --, which is to be the
+// target, and the one that --on-ready starts.
+type beside struct {
+	command []string
+	onReady string
+	exit    bool // the agent ends with that of --on-ready
+
+	process Process
+	target  string // as the user named it
+	grace   time.Duration
+	view    *terminal.View
+	cut     chan struct{} // closed by kill
+	once    sync.Once
+	ready   chan struct{} // closed when there is a URL: url and name are set
+	up      chan struct{} // closed when the target is first up
+
+	mu        sync.Mutex
+	url, name string        // guarded by mu until ready is closed
+	isUp      bool          // guarded by mu
+	held      []agent.Event // those ready that wait for the target, guarded by mu
+}
+
+func (b *beside) flags() []cli.Flag {
+	return []cli.Flag{
+		cmdline.Text("on-ready", "run `COMMAND` in a shell once the tunnel is ready and the target up, with SHARE_URL and SHARE_NAME", &b.onReady),
+		cmdline.Toggle("exit-with-on-ready", "end when that command has ended, with its exit code", &b.exit),
+	}
+}
+
+// check returns a *cmdline.Error for what cannot be run.
+func (b *beside) check() error {
+	if b.exit && b.onReady == "" {
+		return cmdline.Usage("name its command with --on-ready", "--exit-with-on-ready is asked for without --on-ready")
+	}
+	if len(b.command) == 0 {
+		return nil
+	}
+	return child.Find(b.command[0])
+}
+
+// prepare is called before all that follows.
+func (b *beside) prepare(s *sharing, view *terminal.View) {
+	b.process, b.target, b.grace, b.view = s.process, s.view.Target, s.agent.Grace, view
+	b.cut, b.ready, b.up = make(chan struct{}), make(chan struct{}), make(chan struct{})
+}
+
+// pass passes an event of the agent's on. A tunnel to a command is ready when the
+// command has come up: until then, that it is ready is held back, and that the
+// target is down is no news.
+func (b *beside) pass(e agent.Event, on func(agent.Event)) {
+	b.mu.Lock()
+	events := b.order(e)
+	b.mu.Unlock()
+	for _, e := range events {
+		on(e)
+	}
+}
+
+// order gives the events that are to be passed on now that e has come. The caller
+// holds mu.
+func (b *beside) order(e agent.Event) []agent.Event {
+	same := func(held agent.Event) bool { return held.Relay == e.Relay }
+	switch {
+	case e.Kind == agent.EventReady:
+		if b.url == "" {
+			b.url, b.name = e.URL, e.Name
+			close(b.ready)
+		}
+		if len(b.command) > 0 && !b.isUp {
+			b.held = append(slices.DeleteFunc(b.held, same), e)
+			return nil
+		}
+	case e.Kind == agent.EventReconnecting:
+		b.held = slices.DeleteFunc(b.held, same)
+	case e.Kind == agent.EventTarget && e.Up && !b.isUp:
+		b.isUp = true
+		close(b.up)
+		events := append([]agent.Event{e}, b.held...)
+		b.held = nil
+		return events
+	case e.Kind == agent.EventTarget && !b.isUp && len(b.command) > 0:
+		return nil
+	}
+	return []agent.Event{e}
+}
+
+// kill ends at once what runs. It may be called more than once.
+func (b *beside) kill() { b.once.Do(func() { close(b.cut) }) }
+
+// An ended is why a run ends that a program beside the agent has ended, as the cause
+// of a context.
+type ended struct {
+	code   int
+	reason string
+}
+
+func (e *ended) Error() string { return e.reason }
+
+// run runs the agent, and what is to run beside it, until the first of them has
+// ended or ctx has. It returns nil if nothing that ran beside the agent says how
+// the process is to end.
+func (b *beside) run(ctx context.Context, run func(context.Context) error) (*ended, error) {
+	work, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var command, onReady *ended // nil for what did not run
+	var wg sync.WaitGroup
+	if len(b.command) > 0 {
+		wg.Go(func() {
+			var err error
+			if command, err = b.runCommand(work); err != nil {
+				end(err)
+			} else if command != nil {
+				end(command)
+			}
+		})
+	}
+	if b.onReady != "" {
+		wg.Go(func() {
+			var err error
+			onReady, err = b.runOnReady(work)
+			switch {
+			case err != nil:
+				end(err)
+			case onReady != nil && b.exit:
+				end(onReady)
+			case onReady != nil && onReady.code != 0 && work.Err() == nil:
+				b.warn(onReady.reason)
+			}
+		})
+	}
+	err := run(work)
+	end(nil)
+	wg.Wait()
+	if err != nil {
+		return nil, err
+	}
+	return b.verdict(context.Cause(work), command)
+}
+
+// verdict says how the process ends after cause has ended the run, and command,
+// nil if it did not run.
+func (b *beside) verdict(cause error, command *ended) (*ended, error) {
+	if e, ok := errors.AsType[*cmdline.Error](cause); ok {
+		return nil, e
+	}
+	if e, ok := errors.AsType[*ended](cause); ok {
+		if b.exit && e == command && e.code == 0 {
+			// Whoever waits for --on-ready must not take that for its success.
+			return nil, &cmdline.Error{Code: cmdline.ExitTargetDown, Message: e.reason + ", before --on-ready did",
+				Hint: "let it run for as long as it is the target"}
+		}
+		return e, nil
+	}
+	sig, interrupted := errors.AsType[cmdline.Interrupt](cause)
+	switch {
+	case interrupted && b.exit:
+		return &ended{128 + int(sig.Signal), sig.String()}, nil
+	case interrupted && command != nil:
+		return &ended{command.code, sig.String()}, nil
+	}
+	return nil, nil
+}
+
+// splitCommand parts what was typed into targets and the command behind --.
+func splitCommand(args []string) (targets, command []string, err error) {
+	targets, command, found := cmdline.Behind(args)
+	switch {
+	case found && len(command) == 0:
+		return nil, nil, cmdline.Usage("write share http 3000 -- npm run dev", "no command stands behind --")
+	case len(targets) == 0:
+		return nil, nil, cmdline.Usage("write share http 8080", "no target is named")
+	case len(targets) > 1:
+		return nil, nil, cmdline.Usage("share one target; a command stands behind --", "there is more than one target: %q", targets)
+	}
+	return targets, command, nil
+}

@@ -1,0 +1,134 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"share/agent"
+	"share/agent/terminal"
+	"share/tunnel/cmdline"
+)
+
+func newBeside(command ...string) (*beside, *terminal.View) {
+	view := terminal.Start(terminal.Config{Stdout: io.Discard, Stderr: io.Discard})
+	b := &beside{command: command}
+	b.prepare(&sharing{process: Process{Environ: func() []string { return nil }}}, view)
+	return b, view
+}
+
+// What is passed on, with a command and without.
+func TestBesidePass(t *testing.T) {
+	ready := func(relay, url string) agent.Event {
+		return agent.Event{Kind: agent.EventReady, Relay: relay, URL: url}
+	}
+	target := func(up bool) agent.Event { return agent.Event{Kind: agent.EventTarget, Up: up} }
+	lost := agent.Event{Kind: agent.EventReconnecting, Relay: "a"}
+	for name, tt := range map[string]struct {
+		command string
+		events  []agent.Event
+		want    string
+	}{
+		"no command":     {"", []agent.Event{target(false), ready("", "u"), target(true)}, "target ready u target"},
+		"waits":          {"x", []agent.Event{target(false), ready("", "u"), target(true), target(false)}, "target ready u target"},
+		"up first":       {"x", []agent.Event{target(true), ready("", "u")}, "target ready u"},
+		"lost meanwhile": {"x", []agent.Event{ready("a", "u"), lost, target(true)}, "reconnecting target"},
+		"again":          {"x", []agent.Event{ready("a", "u"), lost, ready("a", "v"), target(true)}, "reconnecting target ready v"},
+		"two relays":     {"x", []agent.Event{ready("a", "u"), ready("b", "v"), lost, target(true)}, "reconnecting target ready v"},
+		"never up":       {"x", []agent.Event{ready("a", "u"), target(false)}, ""},
+	} {
+		b, view := newBeside(strings.Fields(tt.command)...)
+		var got []string
+		for _, e := range tt.events {
+			b.pass(e, func(e agent.Event) { got = append(got, strings.TrimSpace(e.Kind.String()+" "+e.URL)) })
+		}
+		view.Close(0, "", nil)
+		if text := strings.Join(got, " "); text != tt.want {
+			t.Errorf("%s: got %q, want %q", name, text, tt.want)
+		}
+	}
+}
+
+func TestBesideVerdict(t *testing.T) {
+	command, failed := &ended{0, "x ended with code 0"}, &ended{4, "x ended with code 4"}
+	tested := &ended{5, "on-ready ended with code 5"}
+	interrupt := cmdline.Interrupt{Signal: syscall.SIGTERM}
+	gone := &cmdline.Error{Code: cmdline.ExitTargetDown, Message: "gone"}
+	for name, tt := range map[string]struct {
+		exit    bool
+		cause   error
+		command *ended
+		want    string
+	}{
+		"a signal":                        {false, interrupt, nil, "nothing"},
+		"a signal, with a command":        {false, interrupt, failed, "4 terminated"},
+		"a signal before --on-ready ends": {true, interrupt, command, "143 terminated"},
+		"the command":                     {false, failed, failed, "4 x ended with code 4"},
+		"the command, well":               {false, command, command, "0 x ended with code 0"},
+		"the command before --on-ready":   {true, failed, failed, "4 x ended with code 4"},
+		"the same, well":                  {true, command, command, "error 7"},
+		"--on-ready":                      {true, tested, failed, "5 on-ready ended with code 5"},
+		"an error":                        {true, gone, command, "error 7"},
+		"another end":                     {false, errors.New("ttl"), command, "nothing"},
+	} {
+		b := beside{exit: tt.exit}
+		end, err := b.verdict(tt.cause, tt.command)
+		got := "nothing"
+		if e, ok := errors.AsType[*cmdline.Error](err); ok {
+			got = fmt.Sprint("error ", e.Code)
+		} else if end != nil {
+			got = fmt.Sprint(end.code, " ", end.reason)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// What runs beside an agent ends with it, and its end is that of the agent.
+func TestBesideRun(t *testing.T) {
+	untilEnd := func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	}
+	refused := &cmdline.Error{Code: cmdline.ExitRefused, Message: "taken"}
+
+	b, view := newBeside("nosuchcommand12")
+	b.pass(agent.Event{Kind: agent.EventReady, URL: "u"}, func(agent.Event) {})
+	_, err := b.run(t.Context(), untilEnd)
+	if e, ok := errors.AsType[*cmdline.Error](err); !ok || e.Code != cmdline.ExitNotFound {
+		t.Errorf("a command that is not there: got %v", err)
+	}
+	view.Close(0, "", nil)
+
+	b, view = newBeside("nosuchcommand12") // which is never started
+	end, err := b.run(t.Context(), func(context.Context) error { return refused })
+	if end != nil || !errors.Is(err, error(refused)) {
+		t.Errorf("a refusal: got %v, %v", end, err)
+	}
+	view.Close(0, "", nil)
+}
+
+func TestSplitCommand(t *testing.T) {
+	for args, want := range map[string]string{
+		"80":              "[80] []",
+		"80 -- npm -x --": "[80] [npm -x --]",
+		"80 --":           "no command stands behind --",
+		"":                "no target is named",
+		"-- npm":          "no target is named",
+		"80 npm":          `there is more than one target: ["80" "npm"]`,
+	} {
+		targets, command, err := splitCommand(strings.Fields(args))
+		got := fmt.Sprint(targets, command)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: got %s, want %s", args, got, want)
+		}
+	}
+}
