@@ -118,6 +118,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	}
 	defer s.readyFD.close()
 	limiter := s.limits.limit(&s.agent)
+	systemd := service{warn: s.beside.warn}
 	var ready atomic.Bool
 	s.agent.OnEvent = func(e agent.Event) {
 		if e.Kind == agent.EventReady {
@@ -127,6 +128,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 			s.job.Show(e) // before the view: who sees the URL there finds it here
 			view.Show(e)
 			s.readyFD.observe(e)
+			systemd.observe(e)
 		})
 		limiter.observe(e)
 	}
@@ -153,6 +155,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	defer stop()
 	ctx := limiter.start(signalled)
 	defer limiter.stop()
+	defer systemd.watch(ctx)()
 	ended, err := s.beside.run(ctx, run)
 	switch {
 	case err != nil:
