@@ -15,8 +15,10 @@ const (
 	// often one that is up is looked after with Config.Watch.
 	probeEvery = time.Second
 
-	// probeHeld is the same while exchanges are held for it.
-	probeHeld = 100 * time.Millisecond
+	// probeSoon is the same while somebody waits for it: exchanges that are held
+	// or, in its first startTime, whoever has started it.
+	probeSoon = 100 * time.Millisecond
+	startTime = time.Minute
 )
 
 // Health is what is known of a target. A target is up if it accepts
@@ -159,8 +161,8 @@ func (t *Target) watch(ctx context.Context) error {
 		timer.Stop()
 		if !h.Up || t.cfg.Watch {
 			every := probeEvery
-			if t.health.held.Load() > 0 {
-				every = probeHeld
+			if t.health.held.Load() > 0 || h.LastUp.IsZero() && time.Since(t.health.start) < startTime {
+				every = probeSoon
 			}
 			timer.Reset(time.Until(probed.Add(every)))
 		}

@@ -95,8 +95,15 @@ func TestHealth(t *testing.T) {
 		began := time.Now()
 		time.Sleep(10500 * time.Millisecond)
 		synctest.Wait()
-		if n := len(s.tried()); n != 11 {
-			t.Errorf("%d connects in 10.5 s while down, want 11", n)
+		if n := len(s.tried()); n != 106 {
+			t.Errorf("%d connects in the first 10.5 s while down, want 106", n)
+		}
+		time.Sleep(startTime)
+		before := len(s.tried())
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := len(s.tried()) - before; n != 10 {
+			t.Errorf("%d connects in 10 s while down for long, want 10", n)
 		}
 		if len(told) != 1 || told[0].Up || told[0].Failure.Cause != tunnel.TargetRefused || !told[0].Since.Equal(began) || !told[0].LastUp.IsZero() {
 			t.Errorf("told %+v", told)
