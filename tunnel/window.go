@@ -186,6 +186,9 @@ func (s *Session) roundTrip() time.Duration {
 	return deadAfter
 }
 
+// RTT is the least time that an answer of the peer took, 0 if none has come yet.
+func (s *Session) RTT() time.Duration { return time.Duration(s.rtt.Load()) }
+
 // measured notes that an answer of the peer took so long.
 func (s *Session) measured(took time.Duration) {
 	s.trips.Add(1)
