@@ -198,6 +198,12 @@ func appendASCII(b, text []byte) []byte {
 	return b
 }
 
+// ASCII returns JSON text in printable ASCII, but for white space between its values.
+func ASCII(text []byte) []byte { return appendASCII(nil, text) }
+
+// Escape gives s in printable ASCII, with \x1b for each other byte.
+func Escape(s string) string { return escape(s) }
+
 // escape gives s in printable ASCII, with \x1b for each other byte: what a
 // terminal shows is as wide as it is long, and is what it seems to be.
 func escape(s string) string {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +43,10 @@ type Config struct {
 	// ready: a line for each relay, if there are several. It is never seen
 	// half-written. If empty, none is written.
 	URLFile string
+
+	// Ready is called when the first URL has been written, once. If nil, nobody is
+	// told.
+	Ready func()
 
 	// Level is the least level of the logs in the modes that have any.
 	// If nil, slog.LevelInfo.
@@ -78,6 +83,7 @@ type View struct {
 	cfg  Config
 	show func(*output, agent.Event)
 	made state // of what is ready, for the URL's file; owned by run
+	told bool  // Ready was called; owned by run
 
 	mu      sync.Mutex
 	queue   []agent.Event // guarded by mu
@@ -213,6 +219,7 @@ func (v *View) run() {
 			v.show(&out, warning("%d events were not shown: the output is too slow", dropped))
 		}
 		v.flush(&out)
+		v.tell(events)
 		if closed {
 			return
 		}
@@ -231,6 +238,15 @@ func (v *View) flush(out *output) {
 	}
 	if len(out.stdout) > 0 {
 		v.cfg.Stdout.Write(out.stdout)
+	}
+}
+
+// tell calls Ready if the first URL is among what was shown.
+func (v *View) tell(shown []agent.Event) {
+	ready := slices.ContainsFunc(shown, func(e agent.Event) bool { return e.Kind == agent.EventReady })
+	if ready && !v.told && v.cfg.Ready != nil {
+		v.told = true
+		v.cfg.Ready()
 	}
 }
 

@@ -3,6 +3,7 @@ package terminal
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -298,6 +299,23 @@ func TestClearURL(t *testing.T) {
 		err := ClearURL(tt.path)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: got %v, want %q", tt.path, err, tt.want)
+		}
+	}
+}
+
+// Ready is called once, after the first URL has been written.
+func TestReady(t *testing.T) {
+	for _, mode := range []Mode{Plain, JSON, Quiet} {
+		var out bytes.Buffer
+		seen := []string{}
+		v := newView(Config{Mode: mode, Stdout: &out, Stderr: io.Discard, Ready: func() { seen = append(seen, out.String()) }})
+		for _, e := range life() {
+			v.Show(e)
+		}
+		v.finish()
+		v.run()
+		if len(seen) != 1 || !strings.Contains(seen[0], "https://abc.share.example.com") {
+			t.Errorf("mode %d: got %q, want one call, after the URL", mode, seen)
 		}
 	}
 }
