@@ -66,9 +66,10 @@ func TestArrows(t *testing.T) {
 	may := map[string][]string{
 		"share":                {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
 		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
-		"share/agent/child":    {"share/tunnel/cmdline"},
-		"share/agent/command":  {"share/agent", "share/agent/child", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
-		"share/agent/runner":   {"share/agent", "share/agent/terminal", "share/tunnel"},
+		"share/agent/child": {"share/tunnel/cmdline"},
+		"share/agent/command": {"share/agent", "share/agent/child", "share/agent/control", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
+		"share/agent/control": {"share/agent", "share/tunnel"},
+		"share/agent/runner": {"share/agent", "share/agent/terminal", "share/tunnel"},
 		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
 		"share/agent/terminal": {"share/agent", "share/tunnel", "share/tunnel/cmdline"},
 		"share/relay":          {"share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/domain", "share/relay/edge", "share/relay/handover", "share/relay/identity", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/nbio"},
