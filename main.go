@@ -77,6 +77,10 @@ func commands() []*cli.Command {
 	sharing := agentcommand.Commands(agentcommand.Process{
 		Version:     version,
 		StateDir:    stateDir(),
+		RuntimeDir:  os.Getenv("XDG_RUNTIME_DIR"),
+		TempDir:     os.TempDir(),
+		Args:        os.Args[1:],
+		Again:       program,
 		Getenv:      os.Getenv,
 		Environ:     os.Environ,
 		Stdin:       os.Stdin,
@@ -123,11 +127,17 @@ func stateDir() string {
 	return filepath.Join(state, "share")
 }
 
-// again returns a command that runs the program once more, as it was started:
-// whatever stands at its path by now.
+// again returns a command that runs the program once more, as it was started.
 func again(more ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], append(slices.Clone(os.Args[1:]), more...)...)
+	cmd := program(append(slices.Clone(os.Args[1:]), more...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
+}
+
+// program returns a command that runs the program with args: whatever stands at its
+// path by now.
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
 	// It is for this process that systemd has set this.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WATCHDOG_PID=") })
 	return cmd

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ import (
 //	pid NAME VAR                       set VAR to its process id
 //	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP or USR2
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
+//	reap                               kill what share http --detach leaves behind, when the script ends
 //	fails CODE RE COMMAND ARG...       run a command that must end with CODE and one line on stderr, which is like RE
 //	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it
 //	target -unix VAR PATH              serve HTTP at a unix socket, and set VAR to its path
@@ -50,6 +52,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"pid":         pid,
 		"signal":      sendSignal,
 		"ended":       ended,
+		"reap":        reap,
 		"fails":       fails,
 		"target":      serveTarget,
 		"gated":       gated,
@@ -153,6 +156,27 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+// reap has all agents killed whose sockets are there when the script ends: a script
+// that fails does not come to stop them. It stands behind what starts them, whose
+// output they hold.
+func reap(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: reap")
+	}
+	run := filepath.Join(ts.Getenv("SHARE_STATE_DIR"), "run")
+	ts.Defer(func() {
+		sockets, _ := os.ReadDir(run) // there is none if no agent ran
+		for _, socket := range sockets {
+			pid, _, _ := strings.Cut(socket.Name(), "-")
+			if n, err := strconv.Atoi(pid); err == nil {
+				if p, err := os.FindProcess(n); err == nil {
+					p.Kill()
+				}
+			}
+		}
+	})
+}
+
 // fails runs a command to its end. Its output is what stdout and stderr match.
 func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
@@ -163,6 +187,7 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args[3:]...)
+	cmd.WaitDelay = time.Second // for one that leaves another behind
 	var stdout, stderr bytes.Buffer
 	cmd.Args[0], cmd.Dir, cmd.Env = args[2], ts.MkAbs("."), environ(ts)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

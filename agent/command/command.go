@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 
 	"github.com/urfave/cli/v2"
 )
@@ -15,10 +16,19 @@ import (
 type Process struct {
 	Version        string              // of the program
 	StateDir       string              // for what outlives a process, empty if there is none
+	RuntimeDir     string              // for what ends with the user's session, likewise
+	TempDir        string              // for what is temporary
 	Getenv         func(string) string // its environment
 	Environ        func() []string     // all of that
 	Stdin          *os.File
 	Stdout, Stderr *os.File
+
+	// Args is the command line, without the program.
+	Args []string
+
+	// Again returns a command that runs the program with other arguments, from where
+	// it is now.
+	Again func(args ...string) *exec.Cmd
 
 	// Proxy returns the proxy for a URL, nil for none.
 	Proxy func(*url.URL) (*url.URL, error)
@@ -56,5 +66,5 @@ type Inside interface {
 
 // Commands returns them all.
 func Commands(p Process) []*cli.Command {
-	return []*cli.Command{httpCommand(p)}
+	return append([]*cli.Command{httpCommand(p)}, askingCommands(p)...)
 }

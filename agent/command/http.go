@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"share/agent"
+	"share/agent/control"
 	"share/agent/target"
 	"share/agent/terminal"
 	"share/tunnel"
@@ -30,6 +31,9 @@ type sharing struct {
 	limits      limits
 	readyFD     readyFD
 	job         job
+
+	control controlled
+	detach  detaching
 
 	relays                         []string
 	relayCA, tokenFile, errorPages string
@@ -72,7 +76,7 @@ func httpCommand(p Process) *cli.Command {
 			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
 			cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-		}, s.limits.flags(), s.readyFD.flags(), s.beside.flags()),
+		}, s.limits.flags(), s.readyFD.flags(), s.beside.flags(), s.detach.flags()),
 	}
 }
 
@@ -96,11 +100,24 @@ func (s *sharing) share(c *cli.Context) error {
 	}
 	s.agent.Target.Address, s.view.Target = addr, addr.String()
 	s.view.Level, s.view.ASCII = s.level, s.process.Getenv("TERM") == "dumb"
-	view := terminal.Start(terminal.Suit(s.view, s.process.Stdout, s.process.Stderr))
+	if s.detach.due() {
+		return s.start()
+	}
+	shown, err := s.suit()
+	if err != nil {
+		return err
+	}
+	defer s.detach.close()
+	view := terminal.Start(shown)
 	s.job.open(s.process, s.json, view)
 	code, reason, err := s.serve(view)
 	s.job.Close(err)
-	return cli.Exit("", view.Close(code, reason, err))
+	code = view.Close(code, reason, err)
+	if err != nil {
+		reason = err.Error()
+	}
+	s.control.end(code, reason)
+	return cli.Exit("", code)
 }
 
 // serve shares the target until a signal or a limit, and gives the exit code and
@@ -125,6 +142,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 			ready.Store(true)
 		}
 		s.beside.pass(e, func(e agent.Event) {
+			s.control.note(e)
 			s.job.Show(e) // before the view: who sees the URL there finds it here
 			view.Show(e)
 			s.readyFD.observe(e)
@@ -155,6 +173,13 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	defer stop()
 	ctx := limiter.start(signalled)
 	defer limiter.stop()
+	if err := s.control.open(s, a, func() { limiter.end(endStop) }); err != nil {
+		if s.detach.inside {
+			return 0, "", cmdline.Failed("without that, nothing could stop it", err)
+		}
+		s.beside.warn(err.Error())
+	}
+	defer s.control.follow(ctx)()
 	defer systemd.watch(ctx)()
 	ended, err := s.beside.run(ctx, run)
 	switch {

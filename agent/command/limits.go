@@ -32,13 +32,14 @@ func (l *limits) flags() []cli.Flag {
 	}
 }
 
-// An ending is the limit that a run came to as its user wanted it, as the cause of
-// a context that it ended.
+// An ending is what a run came to as its user wanted it, a limit or share stop, as
+// the cause of a context that it ended.
 type ending string
 
 const (
 	endTTL      ending = "ttl"
 	endRequests ending = "max-requests"
+	endStop     ending = "share stop"
 )
 
 func (e ending) Error() string { return string(e) }

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -32,9 +31,6 @@ const (
 	// lastCall is how long those who wait for the agent's end have to be told.
 	lastCall = time.Second
 )
-
-// ErrStopped is the cause of a context that a command has ended.
-var ErrStopped = errors.New("share stop")
 
 // Config is what a Server is told of its agent.
 type Config struct {
