@@ -26,6 +26,7 @@ type beside struct {
 	target  string // as the user named it
 	grace   time.Duration
 	view    *terminal.View
+	note    func(agent.Event) // takes what a program writes, beside the view
 	cut     chan struct{} // closed by kill
 	once    sync.Once
 	ready   chan struct{} // closed when there is a URL: url and name are set
@@ -57,7 +58,7 @@ func (b *beside) check() error {
 
 // prepare is called before all that follows.
 func (b *beside) prepare(s *sharing, view *terminal.View) {
-	b.process, b.target, b.grace, b.view = s.process, s.view.Target, s.agent.Grace, view
+	b.process, b.target, b.grace, b.view, b.note = s.process, s.view.Target, s.agent.Grace, view, s.control.note
 	b.cut, b.ready, b.up = make(chan struct{}), make(chan struct{}), make(chan struct{})
 }
 

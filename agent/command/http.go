@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"share/agent"
-	"share/agent/control"
 	"share/agent/target"
 	"share/agent/terminal"
 	"share/tunnel"
@@ -86,6 +85,8 @@ func (s *sharing) share(c *cli.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case s.detach.wanted && s.readyFD.number != 0:
+		return cmdline.Usage("leave one of them away: share returns when the URL is ready", "--detach and --ready-fd are both asked for")
 	case s.json && s.quiet:
 		return cmdline.Usage("leave one of them away", "--json and --quiet are both asked for")
 	case s.json:

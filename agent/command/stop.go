@@ -12,8 +12,8 @@ import (
 	"share/tunnel/cmdline"
 )
 
-// A stopped is an agent as share stop --json has it.
-type stopped struct {
+// A stoppedAgent is one as share stop --json has it.
+type stoppedAgent struct {
 	Name   string `json:"name"`
 	PID    int    `json:"pid"`
 	Code   int    `json:"code"`
@@ -53,7 +53,7 @@ func (a *asking) stop(ctx context.Context, agents []*control.Agent) error {
 		wg.Go(func() { ended[i], errs[i] = g.Stop(ctx) })
 	}
 	wg.Wait()
-	all := []stopped{}
+	all := []stoppedAgent{}
 	var first error
 	for i, g := range agents {
 		// One that is gone is what was wanted.
@@ -63,7 +63,7 @@ func (a *asking) stop(ctx context.Context, agents []*control.Agent) error {
 			}
 			continue
 		}
-		s := stopped{PID: g.PID, Code: ended[i].Code, Reason: ended[i].Reason}
+		s := stoppedAgent{PID: g.PID, Code: ended[i].Code, Reason: ended[i].Reason}
 		if g.Status != nil {
 			s.Name = g.Status.Name
 		}

@@ -33,6 +33,12 @@ func TestReadme(t *testing.T) {
 		{"export SHARE_TOKEN=", r.export},
 		{"share http 8080 --relay", r.remote},
 		{"share http 8080 --relay share.example.com --name pr-12", r.preview},
+		{"share http 8080 --detach", r.detach},
+		{"share ls", r.says(`(?m)^\w+ +http://\w+\.localhost:\d+ +localhost:\d+ +online `)},
+		{"share url", r.says(`^http://\w+\.localhost:\d+\n$`)},
+		{"share logs", r.says("(?m) msg=ready ")},
+		{"share inspect", r.says(`"state": "online"`)},
+		{"share stop", r.says("^stopped ")},
 		{"share relay --https", r.files},
 		{"share relay --http ", r.front},
 		{"share relay --domain", r.obtaining},
@@ -105,6 +111,14 @@ func (r *readme) down(c command) {
 	if !regexp.MustCompile(want).MatchString(strings.ReplaceAll(got, "\r\n", "\n")) {
 		r.t.Errorf("%s: got\n%s\nwant\n%s", c.text, got, c.output)
 	}
+}
+
+// detach shares in the background.
+func (r *readme) detach(c command) {
+	r.t.Cleanup(func() {
+		r.command(context.Background(), "", "share stop --all").Run() // there is none, if all went well
+	})
+	r.says(`(?m)^http://\w+\.localhost:\d+$`)(c)
 }
 
 // source shares with what is compiled for that, which has no bound.
