@@ -27,7 +27,7 @@ type beside struct {
 	grace   time.Duration
 	view    *terminal.View
 	note    func(agent.Event) // takes what a program writes, beside the view
-	cut     chan struct{} // closed by kill
+	cut     chan struct{}     // closed by kill
 	once    sync.Once
 	ready   chan struct{} // closed when there is a URL: url and name are set
 	up      chan struct{} // closed when the target is first up

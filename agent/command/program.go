@@ -65,7 +65,7 @@ func (b *beside) environ(more ...string) []string {
 func (b *beside) runChild(ctx context.Context, name string, cfg child.Config) (*ended, error) {
 	cfg.Grace, cfg.Cut = b.grace, b.cut
 	cfg.Line = func(ctx context.Context, stderr bool, line string) {
-		e := agent.Event{Kind: agent.EventOutput, Source: name, Stderr: stderr, Message: line}
+		e := agent.Event{Kind: agent.EventOutput, Time: time.Now(), Source: name, Stderr: stderr, Message: line}
 		b.note(e)
 		b.view.Print(ctx, e)
 	}
