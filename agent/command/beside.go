@@ -94,6 +94,9 @@ func (b *beside) order(e agent.Event) []agent.Event {
 		b.isUp = true
 		close(b.up)
 		events := append([]agent.Event{e}, b.held...)
+		for i := range events {
+			events[i].Time = e.Time // the tunnel is ready only now
+		}
 		b.held = nil
 		return events
 	case e.Kind == agent.EventTarget && !b.isUp && len(b.command) > 0:

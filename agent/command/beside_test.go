@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"share/agent"
 	"share/agent/terminal"
@@ -50,6 +52,20 @@ func TestBesidePass(t *testing.T) {
 		if text := strings.Join(got, " "); text != tt.want {
 			t.Errorf("%s: got %q, want %q", name, text, tt.want)
 		}
+	}
+}
+
+// What was held back is ready when that is told, not before.
+func TestBesideReadyTime(t *testing.T) {
+	b, view := newBeside("x")
+	began := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	var got []time.Time
+	for _, e := range []agent.Event{{Kind: agent.EventReady, Time: began}, {Kind: agent.EventTarget, Up: true, Time: began.Add(time.Minute)}} {
+		b.pass(e, func(e agent.Event) { got = append(got, e.Time) })
+	}
+	view.Close(0, "", nil)
+	if want := []time.Time{began.Add(time.Minute), began.Add(time.Minute)}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
