@@ -105,6 +105,13 @@ func (b *beside) order(e agent.Event) []agent.Event {
 	return []agent.Event{e}
 }
 
+// waits reports whether the command has not come up yet.
+func (b *beside) waits() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.command) > 0 && !b.isUp
+}
+
 // kill ends at once what runs. It may be called more than once.
 func (b *beside) kill() { b.once.Do(func() { close(b.cut) }) }
 
@@ -171,6 +178,10 @@ func (b *beside) verdict(cause error, command *ended) (*ended, error) {
 				Hint: "let it run for as long as it is the target"}
 		}
 		return e, nil
+	}
+	if cause == endTTL && b.waits() {
+		return nil, &cmdline.Error{Code: cmdline.ExitTargetDown, Message: "nothing came to listen on " + b.target + " in the time that --ttl gave it",
+			Hint: "share the port that the command listens on"}
 	}
 	sig, interrupted := errors.AsType[cmdline.Interrupt](cause)
 	switch {

@@ -129,6 +129,21 @@ func TestBesideRun(t *testing.T) {
 	view.Close(0, "", nil)
 }
 
+// A ttl over before the command has come up is no success: there was no tunnel.
+func TestBesideNeverUp(t *testing.T) {
+	for _, up := range []bool{false, true} {
+		b, view := newBeside("x")
+		if up {
+			b.pass(agent.Event{Kind: agent.EventTarget, Up: true}, func(agent.Event) {})
+		}
+		_, err := b.verdict(endTTL, &ended{143, "x ended with code 143"})
+		if e, ok := errors.AsType[*cmdline.Error](err); ok == up || ok && e.Code != cmdline.ExitTargetDown {
+			t.Errorf("up %v: got %v", up, err)
+		}
+		view.Close(0, "", nil)
+	}
+}
+
 func TestSplitCommand(t *testing.T) {
 	for args, want := range map[string]string{
 		"80":              "[80] []",
