@@ -183,6 +183,11 @@ func (b *beside) verdict(cause error, command *ended) (*ended, error) {
 		return nil, &cmdline.Error{Code: cmdline.ExitTargetDown, Message: "nothing came to listen on " + b.target + " in the time that --ttl gave it",
 			Hint: "share the port that the command listens on"}
 	}
+	if limit, ok := errors.AsType[ending](cause); ok && b.exit {
+		// Nor must this be taken for its success.
+		return nil, &cmdline.Error{Code: cmdline.ExitFailed, Message: string(limit) + " ended the tunnel before --on-ready had ended",
+			Hint: "raise --" + string(limit) + ", or see what the command waits for"}
+	}
 	sig, interrupted := errors.AsType[cmdline.Interrupt](cause)
 	switch {
 	case interrupted && b.exit:

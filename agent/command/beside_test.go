@@ -89,7 +89,8 @@ func TestBesideVerdict(t *testing.T) {
 		"the same, well":                  {true, command, command, "error 7"},
 		"--on-ready":                      {true, tested, failed, "5 on-ready ended with code 5"},
 		"an error":                        {true, gone, command, "error 7"},
-		"another end":                     {false, errors.New("ttl"), command, "nothing"},
+		"a limit":                         {false, endTTL, nil, "nothing"},
+		"a limit before --on-ready ends":  {true, endRequests, nil, "error 1"},
 	} {
 		b := beside{exit: tt.exit}
 		end, err := b.verdict(tt.cause, tt.command)
