@@ -125,17 +125,25 @@ type ended struct {
 func (e *ended) Error() string { return e.reason }
 
 // run runs the agent, and what is to run beside it, until the first of them has
-// ended or ctx has. It returns nil if nothing that ran beside the agent says how
-// the process is to end.
+// ended or ctx has. A signal goes on to what runs beside the agent at once; else it
+// is ended when the agent has let requests in flight end. It returns nil if nothing
+// that ran beside the agent says how the process is to end.
 func (b *beside) run(ctx context.Context, run func(context.Context) error) (*ended, error) {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	programs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	defer context.AfterFunc(work, func() {
+		if sig, ok := errors.AsType[cmdline.Interrupt](context.Cause(work)); ok {
+			stop(sig)
+		}
+	})()
 	var command, onReady *ended // nil for what did not run
 	var wg sync.WaitGroup
 	if len(b.command) > 0 {
 		wg.Go(func() {
 			var err error
-			if command, err = b.runCommand(work); err != nil {
+			if command, err = b.runCommand(programs); err != nil {
 				end(err)
 			} else if command != nil {
 				end(command)
@@ -145,7 +153,7 @@ func (b *beside) run(ctx context.Context, run func(context.Context) error) (*end
 	if b.onReady != "" {
 		wg.Go(func() {
 			var err error
-			onReady, err = b.runOnReady(work)
+			onReady, err = b.runOnReady(programs)
 			switch {
 			case err != nil:
 				end(err)
@@ -158,6 +166,7 @@ func (b *beside) run(ctx context.Context, run func(context.Context) error) (*end
 	}
 	err := run(work)
 	end(nil)
+	stop(context.Cause(work))
 	wg.Wait()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,6 +131,53 @@ func TestBesideRun(t *testing.T) {
 		t.Errorf("a refusal: got %v, %v", end, err)
 	}
 	view.Close(0, "", nil)
+}
+
+// A limit leaves the command until the agent has let the requests in flight end; a
+// signal goes on to it at once.
+func TestBesideDrain(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no sh")
+	}
+	for name, tt := range map[string]struct {
+		cause error
+		told  bool // while requests are in flight
+	}{
+		"a limit":  {endTTL, false},
+		"a signal": {cmdline.Interrupt{Signal: syscall.SIGTERM}, true},
+	} {
+		dir := t.TempDir()
+		within := func(d time.Duration, file string) bool {
+			for end := time.Now().Add(d); ; time.Sleep(time.Millisecond) {
+				if _, err := os.Stat(filepath.Join(dir, file)); err == nil || time.Now().After(end) {
+					return err == nil
+				}
+			}
+		}
+		b, view := newBeside("/bin/sh", "-c", `trap '>"$0/told"; exit 3' TERM; >"$0/runs"; while :; do /bin/sleep 0.01; done`, dir)
+		b.pass(agent.Event{Kind: agent.EventReady, URL: "u"}, func(agent.Event) {})
+		b.pass(agent.Event{Kind: agent.EventTarget, Up: true}, func(agent.Event) {})
+		ctx, end := context.WithCancelCause(t.Context())
+		_, err := b.run(ctx, func(work context.Context) error {
+			if !within(20*time.Second, "runs") {
+				t.Errorf("%s: the command does not run", name)
+			}
+			end(tt.cause)
+			<-work.Done()
+			wait := 20 * time.Second
+			if !tt.told {
+				wait = 200 * time.Millisecond
+			}
+			if got := within(wait, "told"); got != tt.told {
+				t.Errorf("%s: told %v, want %v", name, got, tt.told)
+			}
+			return nil
+		})
+		if told := within(0, "told"); err != nil || !told {
+			t.Errorf("%s: got %v, and told %v", name, err, told)
+		}
+		view.Close(0, "", nil)
+	}
 }
 
 // A ttl over before the command has come up is no success: there was no tunnel.
