@@ -64,12 +64,15 @@ func (a *ahead) room() []byte {
 	return *p.buf
 }
 
-// add notes what the stream brought.
+// add notes what the stream brought. An error beside bytes says that the
+// multiplexer could not let the peer send more; there may be bytes behind them.
 func (a *ahead) add(n int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.queue[len(a.queue)-1].w += n
-	a.err = err
+	if n == 0 {
+		a.err = err
+	}
 	a.changed.Signal()
 }
 

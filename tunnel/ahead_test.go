@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"testing"
@@ -90,5 +91,23 @@ func TestReadAheadOfALoss(t *testing.T) {
 	failure(t, err, LinkLost)
 	if got = append(got, rest...); !bytes.Equal(got, body) {
 		t.Errorf("%d bytes before the loss, want the %d that were sent", len(got), len(body))
+	}
+}
+
+// What is behind an error that came with bytes is read, too.
+func TestReadAheadBeyondAnError(t *testing.T) {
+	a := newAhead(nil)
+	copy(a.room(), "some")
+	a.add(4, errors.New("the window update fails"))
+	into := a.room()
+	if into == nil {
+		t.Fatal("the stream is read no more")
+	}
+	copy(into, "more")
+	a.add(4, nil)
+	a.room()
+	a.add(0, io.EOF)
+	if got, err := io.ReadAll(a); string(got) != "somemore" || err != nil {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
