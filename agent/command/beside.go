@@ -194,8 +194,11 @@ func (b *beside) verdict(cause error, command *ended) (*ended, error) {
 	}
 	if limit, ok := errors.AsType[ending](cause); ok && b.exit {
 		// Nor must this be taken for its success.
-		return nil, &cmdline.Error{Code: cmdline.ExitFailed, Message: string(limit) + " ended the tunnel before --on-ready had ended",
-			Hint: "raise --" + string(limit) + ", or see what the command waits for"}
+		e := &cmdline.Error{Code: cmdline.ExitFailed, Message: string(limit) + " ended the tunnel before --on-ready had ended"}
+		if limit != endStop {
+			e.Hint = "raise --" + string(limit) + ", or see what the command waits for"
+		}
+		return nil, e
 	}
 	sig, interrupted := errors.AsType[cmdline.Interrupt](cause)
 	switch {
