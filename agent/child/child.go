@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -86,7 +87,7 @@ func Run(ctx context.Context, cfg Config) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	g, err := startGroup(cmd, cfg.Stdin)
+	g, ended, err := start(cmd, cfg.Stdin)
 	cmd.Stdout.(*os.File).Close()
 	cmd.Stderr.(*os.File).Close()
 	if err != nil {
@@ -96,7 +97,7 @@ func Run(ctx context.Context, cfg Config) (code int, err error) {
 	}
 	out := readOutput(&cfg, stdout, stderr)
 	defer out.close()
-	return g.run(ctx, &cfg), nil
+	return g.run(ctx, &cfg, ended), nil
 }
 
 // Find returns a *cmdline.Error, as Run would, if the program cannot be run.
@@ -155,11 +156,27 @@ func cause(err error) error {
 	return err
 }
 
+// start starts a group, and returns where the exit code of the program comes. The
+// thread that starts it waits for it, too: the program may follow the thread.
+func start(cmd *exec.Cmd, stdin *os.File) (g *group, ended <-chan int, err error) {
+	started, code := make(chan error), make(chan int, 1)
+	go func() { // ends with the program
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		var err error
+		g, err = startGroup(cmd, stdin)
+		started <- err
+		if err == nil {
+			code <- g.wait()
+		}
+	}()
+	err = <-started
+	return g, code, err
+}
+
 // run waits for the program, and for its group.
-func (g *group) run(ctx context.Context, cfg *Config) (code int) {
+func (g *group) run(ctx context.Context, cfg *Config, ended <-chan int) (code int) {
 	defer g.release()
-	ended := make(chan int, 1)
-	go func() { ended <- g.wait() }() // ends with the program
 	sig, running := syscall.SIGTERM, true
 	select {
 	case code = <-ended:

@@ -21,6 +21,7 @@ func shell(line string) *exec.Cmd { return exec.Command("/bin/sh", "-c", line) }
 // startGroup starts cmd as a group that reads stdin.
 func startGroup(cmd *exec.Cmd, stdin *os.File) (*group, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	follow(cmd.SysProcAttr)
 	tty, err := openTerminal(stdin)
 	if err == nil && stdin != nil {
 		cmd.Stdin = stdin

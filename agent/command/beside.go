@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -115,14 +116,17 @@ func (b *beside) waits() bool {
 // kill ends at once what runs. It may be called more than once.
 func (b *beside) kill() { b.once.Do(func() { close(b.cut) }) }
 
-// An ended is why a run ends that a program beside the agent has ended, as the cause
-// of a context.
+// An ended is why a run ends with a code that is not its own, such as that of a
+// program beside the agent, as the cause of a context.
 type ended struct {
 	code   int
 	reason string
 }
 
 func (e *ended) Error() string { return e.reason }
+
+// errUnread ends a run whose output nobody reads any more, as SIGPIPE would.
+var errUnread = &ended{128 + int(syscall.SIGPIPE), "nobody reads the output"}
 
 // run runs the agent, and what is to run beside it, until the first of them has
 // ended or ctx has. A signal goes on to what runs beside the agent at once; else it

@@ -30,6 +30,7 @@ type sharing struct {
 	limits      limits
 	readyFD     readyFD
 	job         job
+	unread      context.Context // ends when nobody reads what is shown
 
 	control controlled
 	detach  detaching
@@ -109,6 +110,8 @@ func (s *sharing) share(c *cli.Context) error {
 		return err
 	}
 	defer s.detach.close()
+	s.unread, shown.Unread = context.WithCancel(context.Background())
+	defer shown.Unread()
 	view := terminal.Start(shown)
 	s.job.open(s.process, s.json, view)
 	code, reason, err := s.serve(view)
@@ -174,6 +177,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 	defer stop()
 	ctx := limiter.start(signalled)
 	defer limiter.stop()
+	defer context.AfterFunc(s.unread, func() { limiter.end(errUnread) })()
 	if err := s.control.open(s, a, func() { limiter.end(endStop) }); err != nil {
 		if s.detach.inside {
 			return 0, "", cmdline.Failed("without that, nothing could stop it", err)

@@ -6,12 +6,16 @@ package terminal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/charmbracelet/lipgloss"
@@ -47,6 +51,11 @@ type Config struct {
 	// Ready is called when the first URL has been written, once. If nil, nobody is
 	// told.
 	Ready func()
+
+	// Unread is called when nobody reads Stdout or Stderr any more, perhaps more
+	// than once. SIGPIPE ends the process no more then.
+	// If nil, it does.
+	Unread func()
 
 	// Level is the least level of the logs in the modes that have any.
 	// If nil, slog.LevelInfo.
@@ -97,6 +106,9 @@ type View struct {
 // Start returns a view that shows what it is given until Close.
 func Start(cfg Config) *View {
 	v := newView(cfg)
+	if cfg.Unread != nil {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // the write fails as well
+	}
 	go func() { // Close waits for it
 		v.run()
 		close(v.done)
@@ -231,13 +243,20 @@ type output struct {
 	stdout, stderr []byte
 }
 
-// flush writes out. A failed write is not reported: there is nowhere left.
+// flush writes out.
 func (v *View) flush(out *output) {
-	if len(out.stderr) > 0 {
-		v.cfg.Stderr.Write(out.stderr)
+	v.write(v.cfg.Stderr, out.stderr)
+	v.write(v.cfg.Stdout, out.stdout)
+}
+
+// write writes text, if there is any. A failed write is not shown: there is nowhere
+// left.
+func (v *View) write(to io.Writer, text []byte) {
+	if len(text) == 0 {
+		return
 	}
-	if len(out.stdout) > 0 {
-		v.cfg.Stdout.Write(out.stdout)
+	if _, err := to.Write(text); errors.Is(err, syscall.EPIPE) && v.cfg.Unread != nil {
+		v.cfg.Unread()
 	}
 }
 

@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"syscall"
 )
+
+// follow has a program get SIGTERM when the thread ends that starts it, such as
+// when this process is killed.
+func follow(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGTERM }
 
 // running reports whether a group that there is has a process that has not ended:
 // it may have none but those that nobody has waited for, which the first process of
