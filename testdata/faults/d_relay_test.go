@@ -11,10 +11,7 @@ func relayStops() []fault {
 			t := r.open(setup{script: released(release, "", ok), relay: relay})
 			answer := t.later(request{})
 			t.target.await(1)
-			relay.stop()
-			if !eventually(5*time.Second, relay.refuses) {
-				t.Errorf("the relay takes new connections")
-			}
+			t.drain()
 			close(release)
 			t.wantWhole(<-answer, 200, "hello")
 			t.wantExit(relay.process, 0)
@@ -24,8 +21,7 @@ func relayStops() []fault {
 			relay := r.ownRelay("127.0.0.1:0")
 			t := r.open(setup{script: released(release, "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n"+part, part), relay: relay})
 			m := t.broken(request{proto: "HTTP/1.1", within: 10 * time.Second}, part, func() {
-				relay.stop()
-				eventually(5*time.Second, relay.refuses)
+				t.drain()
 				close(release)
 			})
 			t.wantWhole(m, 200, part+part)
@@ -113,6 +109,19 @@ func relayStops() []fault {
 
 // refuses reports whether the relay takes no connection any more.
 func (r *relay) refuses() bool { return !dials(r.addr) }
+
+// drain asks the relay to stop, and waits until it takes no connection and the
+// agent has heard of it.
+func (t *tunnel) drain() {
+	t.Helper()
+	t.relay.stop()
+	if !eventually(5*time.Second, t.relay.refuses) {
+		t.Errorf("the relay takes new connections")
+	}
+	if _, err := t.proc.event(&t.proc.out, 5*time.Second, `"event":"reconnecting"`, "the relay is stopping"); err != nil {
+		t.Errorf("the agent does not say that the relay stops: %v", err)
+	}
+}
 
 // cutByRelay stops a relay while a body flows that does not end in time.
 func cutByRelay(r *run, proto string, kind int) {
