@@ -12,11 +12,8 @@ import (
 
 	"share/relay/account"
 	"share/relay/store"
+	"share/tunnel/local"
 )
-
-// maxSocketPath is the longest path of a unix socket that every system takes
-// (macOS has 104 bytes with its end), and the one it is made under.
-const maxSocketPath = 102
 
 // ErrInUse is why a data folder cannot be opened that another relay runs with.
 var ErrInUse = errors.New("another relay runs with it")
@@ -43,9 +40,6 @@ func (s *Sockets) OpenData(dir string) (*Data, error) {
 		return nil, err
 	}
 	socket := SocketPath(dir)
-	if len(socket) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the socket %s has more than %d bytes", socket, maxSocketPath)
-	}
 	db, err := store.OpenLender(databasePath(dir))
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("data folder %s: %w", dir, ErrInUse)
@@ -59,13 +53,13 @@ func (s *Sockets) OpenData(dir string) (*Data, error) {
 	}
 	// Who has the store has the folder: a socket that is there is a dead
 	// relay's.
-	for _, path := range []string{socket, socket + "~"} {
+	for _, path := range []string{socket, local.Unborn(socket)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			db.Close()
 			return nil, err
 		}
 	}
-	if data.Admin, err = listenPrivately(socket); err != nil {
+	if data.Admin, err = local.Listen(socket); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -123,24 +117,6 @@ func makePrivate(dir string) error {
 		return fmt.Errorf("data folder %s is open to others, with mode %#o: it keeps secrets, and wants 0700", dir, mode)
 	}
 	return nil
-}
-
-// listenPrivately listens at a unix socket that only the user can open. It
-// gets its name once it has its mode.
-func listenPrivately(path string) (net.Listener, error) {
-	ln, err := net.Listen("unix", path+"~")
-	if err != nil {
-		return nil, err
-	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err = os.Chmod(path+"~", 0o600); err == nil {
-		err = os.Rename(path+"~", path)
-	}
-	if err != nil {
-		ln.Close()
-		return nil, fmt.Errorf("socket %s: %w", path, err)
-	}
-	return ln, nil
 }
 
 // Close closes the folder. What Serve was given of it must have ended.

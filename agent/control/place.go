@@ -13,13 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"share/tunnel/local"
 )
 
 const (
-	// maxSocketPath is the longest path of a unix socket that every system takes
-	// (macOS has 104 bytes with its end), and the one it is made under.
-	maxSocketPath = 102
-
 	// maxAgents bounds how many sockets of a folder are looked at.
 	maxAgents = 1000
 
@@ -74,9 +72,6 @@ func (p Places) listen() (ln net.Listener, path string, err error) {
 }
 
 func listenAt(path string) (net.Listener, error) {
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the socket %s has more than %d bytes", path, maxSocketPath)
-	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -84,21 +79,7 @@ func listenAt(path string) (net.Listener, error) {
 	if err := private(dir); err != nil {
 		return nil, err
 	}
-	// It gets its name once it has its mode, and once who connects is taken.
-	ln, err := net.Listen("unix", path+"~")
-	if err != nil {
-		return nil, err
-	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err = os.Chmod(path+"~", 0o600); err == nil {
-		err = os.Rename(path+"~", path)
-	}
-	if err != nil {
-		ln.Close()
-		os.Remove(path + "~")
-		return nil, fmt.Errorf("socket %s: %w", path, err)
-	}
-	return ln, nil
+	return local.Listen(path)
 }
 
 // private returns an error unless dir is a folder of the user's own that nobody

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"share/tunnel/local"
 )
 
 // An agent takes the first place that can be used, and those who look for it find
 // it in any.
 func TestPlaces(t *testing.T) {
-	root, long := t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketPath))
+	root, long := t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("x", local.MaxPath))
 	file := filepath.Join(root, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"share/agent"
+	"share/tunnel/local"
 )
 
 const (
@@ -27,9 +28,6 @@ const (
 	// maxConns bounds those who ask at a time; those who follow the log do that
 	// for as long as they like.
 	maxConns = 64
-
-	// lastCall is how long those who wait for the agent's end have to be told.
-	lastCall = time.Second
 )
 
 // Config is what a Server is told of its agent.
@@ -107,45 +105,17 @@ func (s *Server) Serve(ctx context.Context) error {
 	mux.HandleFunc("GET /v1/agent", s.agent)
 	mux.HandleFunc("GET /v1/log", s.log)
 	mux.HandleFunc("POST /v1/stop", s.stop)
-	var under sync.RWMutex // held by each request that is answered
 	srv := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if !under.TryRLock() {
-				w.WriteHeader(http.StatusServiceUnavailable)
-				return
-			}
-			defer under.RUnlock()
-			mux.ServeHTTP(w, req)
-		}),
+		Handler:           mux,
 		ReadHeaderTimeout: headTimeout,
 		IdleTimeout:       headTimeout,
 		MaxHeaderBytes:    maxHead,
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(closed)
+	return local.Serve(ctx, srv, netutil.LimitListener(s.ln, maxConns), func(context.Context) {
 		os.Remove(s.path) // nobody finds it any more
 		close(s.ended)
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
-		defer cancel()
-		if srv.Shutdown(last) != nil {
-			srv.Close()
-		}
 	})
-	err := srv.Serve(netutil.LimitListener(s.ln, maxConns))
-	if stop() {
-		os.Remove(s.path)
-		close(s.ended)
-		srv.Close()
-		close(closed)
-	}
-	<-closed
-	under.Lock() // for good: what comes late is refused
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // agent answers with a Status.

@@ -32,7 +32,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +40,7 @@ import (
 	"share/relay/handover"
 	"share/relay/meter"
 	"share/relay/route"
+	"share/tunnel/local"
 )
 
 const (
@@ -127,17 +127,9 @@ func (r *Relay) handler() http.Handler {
 
 // serve is Serve for any handler.
 func serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
-	var under sync.RWMutex // held by each command that is carried out
-	var open atomic.Int64  // connections
+	var open atomic.Int64 // connections
 	srv := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if !under.TryRLock() {
-				w.WriteHeader(http.StatusServiceUnavailable)
-				return
-			}
-			defer under.RUnlock()
-			handler.ServeHTTP(w, req)
-		}),
+		Handler:           handler,
 		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       callTimeout,
 		WriteTimeout:      callTimeout,
@@ -152,31 +144,13 @@ func serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
 			}
 		},
 	}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
-		defer cancel()
+	return local.Serve(ctx, srv, ln, func(last context.Context) {
 		// Shutdown drops commands whose connection has just been accepted: the
 		// listener may be another process's, too, and who calls then must not
 		// find nobody.
 		ln.Close()
 		settle(last, &open)
-		if srv.Shutdown(last) != nil {
-			srv.Close()
-		}
 	})
-	err := srv.Serve(ln)
-	if stop() {
-		srv.Close()
-		close(ended)
-	}
-	<-ended
-	under.Lock() // for good: what comes late is refused
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // settle returns when no connection is open, or ctx ends.
@@ -191,7 +165,3 @@ func settle(ctx context.Context, open *atomic.Int64) {
 		}
 	}
 }
-
-// lastCall is how long commands under way may take to be answered once ctx has
-// ended.
-const lastCall = time.Second
