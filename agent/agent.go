@@ -4,6 +4,7 @@ package agent
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"share/agent/target"
@@ -17,7 +18,8 @@ type Agent struct {
 	target *target.Target
 	loops  []*loop // one for each relay
 	prober *prober
-	fresh  *state // for what is to be new in each process
+	fresh  *state       // for what is to be new in each process
+	open   atomic.Int64 // exchanges that have not ended
 
 	up     chan struct{} // closed when the target is first up
 	upOnce sync.Once

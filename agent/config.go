@@ -107,8 +107,8 @@ type Config struct {
 	// If empty, "devel".
 	Version string
 
-	// OnEvent is told what happens: EventConnecting, EventReady, EventRequest,
-	// EventReconnecting, EventTarget and EventWarning. It is called from many
+	// OnEvent is told what happens: EventConnecting, EventReady, EventOpen,
+	// EventRequest, EventReconnecting, EventDraining, EventTarget and EventWarning. It is called from many
 	// goroutines and must not block. If nil, nobody is told.
 	OnEvent func(Event)
 }

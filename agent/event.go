@@ -14,8 +14,10 @@ type EventKind uint8
 const (
 	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay, Identity
 	EventReady                             // the tunnel has its URL: URL, Name, Via, Verified, Reason
-	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed
-	EventReconnecting                      // the session is gone: Reason, Drained, Retry
+	EventOpen                              // an exchange has become a connection: ID, Method, Target, Status, Protocol, Elapsed
+	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed, BytesIn, BytesOut
+	EventReconnecting                      // the session is gone: Reason, Drained, Retry, Attempt
+	EventDraining                          // the agent was stopped while exchanges are under way: Open
 	EventTarget                            // the target's health changed: Up, Cause, Detail, Since
 	EventWarning                           // something to know that stops nothing: Message
 	EventError                             // what ends the agent: Code, Message, Hint
@@ -30,10 +32,14 @@ func (k EventKind) String() string {
 		return "connecting"
 	case EventReady:
 		return "ready"
+	case EventOpen:
+		return "open"
 	case EventRequest:
 		return "request"
 	case EventReconnecting:
 		return "reconnecting"
+	case EventDraining:
+		return "draining"
 	case EventTarget:
 		return "target"
 	case EventWarning:
@@ -63,15 +69,20 @@ type Event struct {
 	Reason   string // why it is not verified, why the session ended, why the agent stopped
 	Drained  bool   // the relay sent the agent on to its next session, to be had at once
 
-	ID      string        // the request's id, the same in every log
-	Method  string        // its method, as received
-	Target  string        // its request-target, as received
-	Status  int           // status sent to the visitor, 0 if none
-	Cause   tunnel.Cause  // what went wrong, CauseNone if nothing; after the head, Status is the target's
-	Detail  string        // one line on the cause, for the agent's owner
-	Elapsed time.Duration // from the head of the request to the end of the answer
+	ID       string        // the request's id, the same in every log
+	Method   string        // its method, as received
+	Target   string        // its request-target, as received
+	Status   int           // status sent to the visitor, 0 if none
+	Cause    tunnel.Cause  // what went wrong, CauseNone if nothing; after the head, Status is the target's
+	Detail   string        // one line on the cause, for the agent's owner
+	Elapsed  time.Duration // from the head of the request to the end of the answer, or to its head for EventOpen
+	BytesIn  int64         // of the visitor's body, or over its connection
+	BytesOut int64         // of the answer's
+	Protocol string        // what the connection speaks, as the request asked for it
 
-	Retry time.Duration // time until the next attempt
+	Retry   time.Duration // time until the next attempt
+	Attempt int           // which one that is since there was a session
+	Open    int           // exchanges that have not ended
 
 	Up    bool      // the target accepts connections
 	Since time.Time // since when it is up or down
@@ -89,15 +100,17 @@ type Event struct {
 //
 //	connecting    relay; identity when that is shown in place of a token
 //	ready         url, name, verified; via when there is something between agent and relay; reason when not verified
-//	request       id, method, target, status, cause ("" when none), ms; detail when there is one
-//	reconnecting  reason, retry_ms
+//	open          id, method, target, status, protocol, ms: a WebSocket or other upgrade; its request follows when it ends
+//	request       id, method, target, status, cause ("" when none), ms, bytes_in, bytes_out (of bodies); detail when there is one
+//	reconnecting  reason, retry_ms, attempt
+//	draining      open (requests that may still end)
 //	target        state ("up" or "down"), cause, detail, since
 //	warning       message
 //	error         code (the exit code), message, hint
 //	stopped       code (the exit code), reason
 //	output        source, stream ("stdout" or "stderr"), line
 //
-// An agent of several relays adds relay to ready, request and reconnecting, and to
+// An agent of several relays adds relay to ready, open, request and reconnecting, and to
 // a warning about one of them. Members may be added to a kind; none changes its meaning while "v" is 1.
 // Bytes that are not UTF-8 become U+FFFD. events.schema.json, beside this file, says
 // the same as a JSON Schema.
@@ -120,25 +133,44 @@ func (e Event) MarshalJSON() ([]byte, error) {
 			Reason   string `json:"reason,omitempty"`
 			Relay    string `json:"relay,omitempty"`
 		}{head, e.URL, e.Name, e.Verified, e.Via, e.Reason, e.Relay})
+	case EventOpen:
+		return json.Marshal(struct {
+			eventHead
+			ID       string  `json:"id"`
+			Method   string  `json:"method"`
+			Target   string  `json:"target"`
+			Status   int     `json:"status"`
+			Protocol string  `json:"protocol"`
+			MS       float64 `json:"ms"`
+			Relay    string  `json:"relay,omitempty"`
+		}{head, e.ID, e.Method, e.Target, e.Status, e.Protocol, millis(e.Elapsed), e.Relay})
 	case EventRequest:
 		return json.Marshal(struct {
 			eventHead
-			ID     string  `json:"id"`
-			Method string  `json:"method"`
-			Target string  `json:"target"`
-			Status int     `json:"status"`
-			Cause  string  `json:"cause"`
-			Detail string  `json:"detail,omitempty"`
-			MS     float64 `json:"ms"`
-			Relay  string  `json:"relay,omitempty"`
-		}{head, e.ID, e.Method, e.Target, e.Status, causeName(e.Cause), e.Detail, millis(e.Elapsed), e.Relay})
+			ID       string  `json:"id"`
+			Method   string  `json:"method"`
+			Target   string  `json:"target"`
+			Status   int     `json:"status"`
+			Cause    string  `json:"cause"`
+			Detail   string  `json:"detail,omitempty"`
+			MS       float64 `json:"ms"`
+			BytesIn  int64   `json:"bytes_in"`
+			BytesOut int64   `json:"bytes_out"`
+			Relay    string  `json:"relay,omitempty"`
+		}{head, e.ID, e.Method, e.Target, e.Status, causeName(e.Cause), e.Detail, millis(e.Elapsed), e.BytesIn, e.BytesOut, e.Relay})
 	case EventReconnecting:
 		return json.Marshal(struct {
 			eventHead
 			Reason  string  `json:"reason"`
 			RetryMS float64 `json:"retry_ms"`
+			Attempt int     `json:"attempt"`
 			Relay   string  `json:"relay,omitempty"`
-		}{head, e.Reason, millis(e.Retry), e.Relay})
+		}{head, e.Reason, millis(e.Retry), e.Attempt, e.Relay})
+	case EventDraining:
+		return json.Marshal(struct {
+			eventHead
+			Open int `json:"open"`
+		}{head, e.Open})
 	case EventTarget:
 		state := "down"
 		if e.Up {

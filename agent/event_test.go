@@ -34,7 +34,8 @@ func fullEvent(t *testing.T, kind EventKind) Event {
 		Relay: "https://share.example.com", Identity: "GitHub Actions of acme/web",
 		URL: "https://abc.share.example.com", Name: "abc", Via: "a WebSocket", Verified: true, Reason: "the link was cut",
 		ID: "1", Method: "GET", Target: "/", Status: 502, Cause: tunnel.TargetRefused, Detail: "connection refused", Elapsed: 1200 * time.Microsecond,
-		Drained: true, Retry: 100 * time.Millisecond, Up: true, Since: at, Code: 5, Message: "relay refused: taken", Hint: "choose another --name",
+		BytesIn: 7, BytesOut: 8, Protocol: "websocket",
+		Drained: true, Retry: 100 * time.Millisecond, Attempt: 2, Open: 3, Up: true, Since: at, Code: 5, Message: "relay refused: taken", Hint: "choose another --name",
 		Source: "npm", Stderr: true,
 	}
 	for field, value := range reflect.ValueOf(e).Fields() {

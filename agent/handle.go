@@ -28,6 +28,8 @@ func (b *binding) handle(x *tunnel.Exchange) {
 		x.Abort(&tunnel.Failure{Cause: tunnel.Draining, NotProcessed: true})
 		return
 	}
+	b.open.Add(1)
+	defer b.open.Add(-1)
 	if b.cfg.OnEvent == nil {
 		b.target.Serve(x)
 		return
@@ -35,15 +37,18 @@ func (b *binding) handle(x *tunnel.Exchange) {
 	// The head is the exchange's and is gone when Serve returns.
 	text := string(append(append(append(make([]byte, 0, 256), r.ID...), r.Method...), r.Target...))
 	id, method := len(r.ID), len(r.ID)+len(r.Method)
-	status, failure := b.target.Serve(x)
-	e := Event{
-		Kind:    EventRequest,
-		ID:      text[:id],
-		Method:  text[id:method],
-		Target:  text[method:],
-		Status:  status,
-		Elapsed: time.Since(began),
+	e := Event{Kind: EventRequest, ID: text[:id], Method: text[id:method], Target: text[method:]}
+	if r.Flags&tunnel.RequestUpgrade != 0 {
+		open := e
+		open.Kind, open.Status, open.Protocol = EventOpen, 101, string(r.Header.Get("Upgrade"))
+		x.OnUpgrade(func() {
+			open.Elapsed = time.Since(began)
+			b.emit(open)
+		})
 	}
+	status, failure := b.target.Serve(x)
+	e.Status, e.Elapsed = status, time.Since(began)
+	e.BytesIn, e.BytesOut = x.Bodies()
 	if failure != nil {
 		e.Cause, e.Detail = failure.Cause, failure.Detail
 	}

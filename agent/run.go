@@ -56,7 +56,14 @@ func (a *Agent) Run(ctx context.Context) error {
 		_ = a.target.Run(life)
 	})
 	wg.Go(func() { a.watch(work, stop) })
+	wg.Go(func() {
+		<-work.Done()
+		if n := a.open.Load(); n > 0 && life.Err() == nil {
+			a.emit(Event{Kind: EventDraining, Open: int(n)})
+		}
+	})
 	a.runAll(work, life, stop)
+	stop(nil)
 	kill()
 	wg.Wait()
 	for _, l := range a.loops {
@@ -121,8 +128,10 @@ type loop struct {
 	verified atomic.Bool             // a request has come back through the public URL
 
 	mu     sync.Mutex
-	ever   bool   // a name was bound, guarded by mu
-	reason string // of the last failure, guarded by mu
+	ever   bool      // a name was bound, guarded by mu
+	reason string    // of the last failure, guarded by mu
+	tries  int       // to connect since there was a session, guarded by mu
+	next   time.Time // of them, guarded by mu
 }
 
 // newLoops returns the loops for all relays.
@@ -175,9 +184,10 @@ func (l *loop) run(work, life context.Context) {
 	shown := ""
 	for {
 		wait := retry.next(time.Now(), least)
+		l.setNext(retry.tries, time.Now().Add(wait))
 		if l.failed() != "" && (l.failed() != shown || wait >= time.Second) {
 			shown = l.failed()
-			l.emit(Event{Kind: EventReconnecting, Reason: shown, Drained: drained, Retry: wait})
+			l.emit(Event{Kind: EventReconnecting, Reason: shown, Drained: drained, Retry: wait, Attempt: retry.tries})
 		}
 		select {
 		case <-work.Done():

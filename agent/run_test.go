@@ -31,6 +31,9 @@ func TestRunServes(t *testing.T) {
 	if e.ID != "id/a?b" || e.Method != "GET" || e.Target != "/a?b" || e.Status != 200 || e.Cause != tunnel.CauseNone || e.Elapsed <= 0 {
 		t.Errorf("request event: %+v; want the exchange and nothing of the probe", e)
 	}
+	if e.BytesIn != 0 || e.BytesOut != int64(len("hello from /a")) {
+		t.Errorf("request event: %d bytes in, %d out", e.BytesIn, e.BytesOut)
+	}
 	if h := await(t, relay.health, "word of the target"); !h.Up || h.Tunnel != 7 {
 		t.Errorf("the relay was told %+v, want that tunnel 7 is up", h)
 	}

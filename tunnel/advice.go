@@ -4,11 +4,11 @@ import "time"
 
 // Hint says in one line what the agent's owner can do about a failure of
 // target, which may be empty.
-func (c Cause) Hint(target string) string { return c.headline(target) + ". " + c.advice() }
+func (c Cause) Hint(target string) string { return c.Headline(target) + ". " + c.advice() }
 
-// headline says what happened, in words for whoever opened the page, without
+// Headline says what happened, in words for whoever opened the page, without
 // a full stop. target is empty where it may not be shown.
-func (c Cause) headline(target string) string {
+func (c Cause) Headline(target string) string {
 	if target == "" {
 		target = "the shared target"
 	}

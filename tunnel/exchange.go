@@ -42,7 +42,8 @@ type Exchange struct {
 	stream *yamux.Stream
 	in     reader
 	out    writer
-	parked int64 // when the lane had last heard of its peer as it was put back, a stamp
+	opened func() // called when a head that upgrades was sent
+	parked int64  // when the lane had last heard of its peer as it was put back, a stamp
 
 	mu      sync.Mutex
 	seq     uint32         // guarded by mu
@@ -92,6 +93,7 @@ func (x *Exchange) restart() {
 	x.stopped.Store(false)
 	x.isBulk.Store(false)
 	x.upgraded.Store(false)
+	x.opened = nil
 }
 
 // Close ends the opener's use of the exchange, and is called once. A stream
@@ -164,10 +166,28 @@ func (x *Exchange) ReceiveResponse() (*Response, error) { return x.in.receiveRes
 // SendResponse sends an interim head, or one that upgrades, at once, or begins
 // the agent's half with a final one, which is sent with the next Flush, End or
 // full buffer. A final head that was not sent yet is replaced, body and all.
-func (x *Exchange) SendResponse(r *Response) error { return x.out.response(r) }
+func (x *Exchange) SendResponse(r *Response) error {
+	err := x.out.response(r)
+	if err == nil && x.opened != nil && r.Flags&ResponseUpgrade != 0 {
+		x.opened()
+	}
+	return err
+}
 
 // HeadSent reports whether any byte of a final response is on its way.
 func (x *Exchange) HeadSent() bool { return x.out.headGone() }
+
+// OnUpgrade sets what SendResponse calls once it has sent a head that upgrades.
+// It is set before, by whoever calls that, and must not block.
+func (x *Exchange) OnUpgrade(fn func()) { x.opened = fn }
+
+// Bodies returns how many bytes of the peer's body have come, and how many of
+// this half's were sent or queued. Nobody reads meanwhile.
+func (x *Exchange) Bodies() (in, out int64) {
+	x.out.mu.Lock()
+	defer x.out.mu.Unlock()
+	return x.in.received, x.out.sent
+}
 
 // Data returns the next bytes of the peer's body. They are valid until the
 // next call. After the peer's END, and if as many bytes came as its head

@@ -145,7 +145,7 @@ func proveWith(t *template.Template, c Cause) error {
 	if t == nil {
 		return nil
 	}
-	least := &view{Status: c.Status(), Reason: "Reason", Cause: c.String(), Phrase: c.Phrase(), Headline: c.headline(""), Advice: c.advice(), By: Relay.String(), Broken: c.stage(), Time: time.Unix(0, 0).UTC()}
+	least := &view{Status: c.Status(), Reason: "Reason", Cause: c.String(), Phrase: c.Phrase(), Headline: c.Headline(""), Advice: c.advice(), By: Relay.String(), Broken: c.stage(), Time: time.Unix(0, 0).UTC()}
 	most := *least
 	most.Note, most.Target, most.Method, most.URL, most.RequestID, most.Polls = "last seen up 12 s ago", "localhost:8080", "GET", "http://name.localhost/", "0", true
 	for _, v := range []*view{least, &most} {

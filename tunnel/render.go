@@ -83,7 +83,7 @@ func (s *Style) Answer(f *Failure, a Asking) (*Response, []byte) {
 	if s.shows(f.NextHop) {
 		v.Target = printable(f.NextHop, maxShownHop)
 	}
-	v.Headline, v.Advice = cause.headline(v.Target), cause.advice()
+	v.Headline, v.Advice = cause.Headline(v.Target), cause.advice()
 	v.Broken = cause.stage()
 
 	var h Header

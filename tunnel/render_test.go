@@ -64,7 +64,7 @@ func TestAnswerOfEveryCause(t *testing.T) {
 			if !strings.Contains(string(body), field(t, r, "Share-Error")) {
 				t.Errorf("%v as %q: the body does not name its cause", c, accept)
 			}
-			if c.Status() != 0 && c.headline("") == Internal.headline("") && c != Internal {
+			if c.Status() != 0 && c.Headline("") == Internal.Headline("") && c != Internal {
 				t.Errorf("%v has no headline", c)
 			}
 			if accept == "text/html" && !bytes.HasSuffix(body, []byte("</html>\n")) {

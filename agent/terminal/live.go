@@ -26,6 +26,7 @@ type style struct {
 	ascii            bool
 	good, bad, fair  look
 	strong, dim, url look
+	border, code     look // of the box, and of a QR code
 	frame            lipgloss.Style
 }
 
@@ -62,6 +63,8 @@ func newStyle(r *lipgloss.Renderer, ascii bool) style {
 		strong: lookOf(plain.Bold(true)),
 		dim:    lookOf(plain.Faint(true)),
 		url:    lookOf(plain.Foreground(lipgloss.Color("6")).Bold(true)),
+		border: lookOf(plain.Foreground(lipgloss.Color("8"))),
+		code:   lookOf(plain.Foreground(lipgloss.Color("15")).Background(lipgloss.Color("0"))),
 		frame:  plain.Border(lipgloss.RoundedBorder()).BorderForeground(lipgloss.Color("8")).Padding(0, 1),
 	}
 }
@@ -72,7 +75,7 @@ func (l *live) show(out *output, e agent.Event) {
 	case news.repeated:
 	case e.Kind == agent.EventReady && news.changed:
 		lines = block(&l.state, &l.style, l.width())
-	case e.Kind == agent.EventRequest:
+	case e.Kind == agent.EventRequest || e.Kind == agent.EventOpen:
 		lines = requestLine(e, &l.style, l.width()) + hintLine("  ", news.hint, e, &l.style)
 	default:
 		lines = eventLine(e, &l.state, &l.style, news.hint)
@@ -82,12 +85,7 @@ func (l *live) show(out *output, e agent.Event) {
 
 // block gives the status of the tunnel, in a box where there is room.
 func block(s *state, st *style, width int) string {
-	best := s.links[0] // for the head: a relay that is ready, and verified if one is
-	for _, l := range s.links {
-		if l.linked && (!best.linked || l.verified && !best.verified) {
-			best = l
-		}
-	}
+	best := s.best() // for the head
 	rows := []string{st.mark(best.verified) + st.strong.Render("Ready")}
 	if !best.verified {
 		rows[0] += st.fair.Render(", but not verified: " + escape(best.reason))
@@ -156,6 +154,8 @@ func eventLine(e agent.Event, s *state, st *style, hint string) string {
 			to = " to " + escape(e.Relay)
 		}
 		return st.mark(false) + "Reconnecting" + to + ": " + escape(e.Reason) + "\n"
+	case agent.EventDraining:
+		return st.mark(false) + fmt.Sprintf("Stopping: %d requests may still end\n", e.Open)
 	case agent.EventTarget:
 		if e.Up && !s.linked() {
 			return ""
@@ -239,17 +239,20 @@ func requestLine(e agent.Event, st *style, width int) string {
 	if width == 0 || width >= roomForTook {
 		column(fmt.Sprintf("%*s", tookWidth, took(e.Elapsed)), st.dim)
 	}
-	cause := ""
-	if e.Cause != tunnel.CauseNone {
-		cause = " " + e.Cause.String()
+	note, look := "", st.bad
+	switch {
+	case e.Kind == agent.EventOpen:
+		note, look = " open", st.dim
+	case e.Cause != tunnel.CauseNone:
+		note = " " + e.Cause.String()
 	}
 	target := escape(e.Target)
 	if width > 0 {
-		target = st.cut(target, max(free-len(cause), leastTarget))
+		target = st.cut(target, max(free-len(note), leastTarget))
 	}
 	b.WriteString(target)
-	if cause != "" {
-		b.WriteString(st.bad.Render(cause))
+	if note != "" {
+		b.WriteString(look.Render(note))
 	}
 	return b.String() + "\n"
 }

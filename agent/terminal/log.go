@@ -130,16 +130,22 @@ func recordOf(e agent.Event) (slog.Level, string, []slog.Attr) {
 			attrs = append(attrs, slog.String("reason", e.Reason))
 		}
 		return level, "ready", attrs
+	case agent.EventOpen:
+		return level, "open", []slog.Attr{slog.String("id", e.ID), slog.String("method", e.Method), slog.String("target", e.Target),
+			slog.Int("status", e.Status), slog.String("protocol", e.Protocol), slog.Float64("ms", millis(e.Elapsed))}
 	case agent.EventRequest:
 		attrs := []slog.Attr{slog.String("id", e.ID), slog.String("method", e.Method), slog.String("target", e.Target),
-			slog.Int("status", e.Status), slog.String("cause", causeName(e.Cause)), slog.Float64("ms", millis(e.Elapsed))}
+			slog.Int("status", e.Status), slog.String("cause", causeName(e.Cause)), slog.Float64("ms", millis(e.Elapsed)),
+			slog.Int64("bytes_in", e.BytesIn), slog.Int64("bytes_out", e.BytesOut)}
 		if e.Cause != tunnel.CauseNone {
 			level = slog.LevelWarn
 			attrs = append(attrs, slog.String("detail", e.Detail))
 		}
 		return level, "request", attrs
 	case agent.EventReconnecting:
-		return slog.LevelWarn, "reconnecting", []slog.Attr{slog.String("reason", e.Reason), slog.Float64("retry_ms", millis(e.Retry))}
+		return slog.LevelWarn, "reconnecting", []slog.Attr{slog.String("reason", e.Reason), slog.Float64("retry_ms", millis(e.Retry)), slog.Int("attempt", e.Attempt)}
+	case agent.EventDraining:
+		return level, "draining", []slog.Attr{slog.Int("open", e.Open)}
 	case agent.EventTarget:
 		if e.Up {
 			return level, "target", []slog.Attr{slog.String("state", "up")}

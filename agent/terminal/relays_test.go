@@ -34,10 +34,10 @@ func TestTwoRelays(t *testing.T) {
 		at + `level=INFO msg=connecting relay=https://a.example`,
 		at + `level=INFO msg=connecting relay=https://b.example`,
 		at + `level=INFO msg=target state=up`,
-		at + `level=WARN msg=reconnecting reason="nothing listens at the relay's address" retry_ms=0 relay=https://a.example`,
+		at + `level=WARN msg=reconnecting reason="nothing listens at the relay's address" retry_ms=0 attempt=0 relay=https://a.example`,
 		at + `level=INFO msg=ready url=https://x.b.example name=x verified=true relay=https://b.example`,
 		at + `level=WARN msg=ready url=https://x.a.example name=x verified=false reason="no answer" relay=https://a.example`,
-		at + `level=WARN msg=reconnecting reason="the link was cut" retry_ms=0 relay=https://b.example`,
+		at + `level=WARN msg=reconnecting reason="the link was cut" retry_ms=0 attempt=0 relay=https://b.example`,
 		at + `level=INFO msg=ready url=https://x.b.example name=x verified=true relay=https://b.example`,
 		at + `level=WARN msg="this relay is given up" relay=https://b.example`,
 		"",
@@ -45,7 +45,7 @@ func TestTwoRelays(t *testing.T) {
 	stdout, _ = run(Config{Mode: JSON}, twoRelays()...)
 	for _, want := range []string{
 		`"event":"ready","time":"2026-01-02T12:00:00.000Z","url":"https://x.b.example","name":"x","verified":true,"relay":"https://b.example"}`,
-		`"reason":"the link was cut","retry_ms":0,"relay":"https://b.example"}`,
+		`"reason":"the link was cut","retry_ms":0,"attempt":0,"relay":"https://b.example"}`,
 		`"message":"this relay is given up","relay":"https://b.example"}`,
 	} {
 		if !strings.Contains(stdout, want) {

@@ -17,6 +17,9 @@ type state struct {
 	since  time.Time
 	cause  tunnel.Cause // why the target is down
 	hinted map[tunnel.Cause]bool
+
+	draining bool   // stopped, while requests are under way
+	ended    string // why the agent stopped, empty while it runs
 }
 
 // A link is the way to one relay.
@@ -59,6 +62,18 @@ func (s *state) linked() bool {
 	return slices.ContainsFunc(s.links, func(l *link) bool { return l.linked })
 }
 
+// best is the way that the tunnel is judged by: to a relay that is ready, and
+// verified if one is.
+func (s *state) best() *link {
+	best := s.links[0]
+	for _, l := range s.links {
+		if l.linked && (!best.linked || l.verified && !best.verified) {
+			best = l
+		}
+	}
+	return best
+}
+
 // urls are those there are, each once.
 func (s *state) urls() (urls []string) {
 	for _, l := range s.links {
@@ -93,6 +108,14 @@ func (s *state) apply(e agent.Event) (n news) {
 		n.hint = s.hint(e.Cause)
 	case agent.EventRequest:
 		n.hint = s.hint(e.Cause)
+	case agent.EventDraining:
+		s.draining = true
+	case agent.EventError:
+		s.ended = e.Message
+	case agent.EventStopped:
+		if s.ended == "" {
+			s.ended = e.Reason
+		}
 	}
 	return n
 }

@@ -69,10 +69,10 @@ func TestPlain(t *testing.T) {
 		at + `level=INFO msg=connecting relay=https://share.example.com`,
 		at + `level=INFO msg=target state=up`,
 		at + `level=INFO msg=ready url=https://abc.share.example.com name=abc verified=true`,
-		at + `level=INFO msg=request id=1 method=GET target=/ status=200 cause="" ms=1.2`,
-		at + `level=WARN msg=request id=2 method=GET target=/a status=502 cause=target_refused ms=0 detail="connection refused" hint="Nothing listens on localhost:8080. Start it, or share another port."`,
+		at + `level=INFO msg=request id=1 method=GET target=/ status=200 cause="" ms=1.2 bytes_in=0 bytes_out=0`,
+		at + `level=WARN msg=request id=2 method=GET target=/a status=502 cause=target_refused ms=0 bytes_in=0 bytes_out=0 detail="connection refused" hint="Nothing listens on localhost:8080. Start it, or share another port."`,
 		at + `level=WARN msg=target state=down cause=target_refused detail=""`,
-		at + `level=WARN msg=reconnecting reason="the link was cut" retry_ms=100`,
+		at + `level=WARN msg=reconnecting reason="the link was cut" retry_ms=100 attempt=0`,
 		at + `level=INFO msg=ready url=https://abc.share.example.com name=abc verified=true`,
 		at + `level=WARN msg="the clock is wrong"`,
 		`share: the name abc was taken over: use another --name`,
@@ -106,7 +106,7 @@ func TestJSON(t *testing.T) {
 			t.Errorf("got %+v, want version 1 of %v", got, e.Kind)
 		}
 	}
-	compare(t, "request", lines[4], `{"v":1,"event":"request","time":"2026-01-02T12:00:00.000Z","id":"2","method":"GET","target":"/a","status":502,"cause":"target_refused","detail":"connection refused","ms":0}`)
+	compare(t, "request", lines[4], `{"v":1,"event":"request","time":"2026-01-02T12:00:00.000Z","id":"2","method":"GET","target":"/a","status":502,"cause":"target_refused","detail":"connection refused","ms":0,"bytes_in":0,"bytes_out":0}`)
 	for line := range strings.Lines(stderr) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("stderr has a line that is no JSON: %s", line)
