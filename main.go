@@ -74,6 +74,7 @@ func noCommand(c *cli.Context) error {
 func commands() []*cli.Command {
 	version, _ := build()
 	proxy := httpproxy.FromEnvironment().ProxyFunc()
+	signals := make(stopSignals, 2)
 	sharing := agentcommand.Commands(agentcommand.Process{
 		Version:     version,
 		StateDir:    stateDir(),
@@ -88,7 +89,8 @@ func commands() []*cli.Command {
 		Stderr:      os.Stderr,
 		Proxy:       proxy,
 		Token:       envToken,
-		UntilSignal: untilStop,
+		UntilSignal: signals.untilStop,
+		Interrupt:   signals.interrupt,
 		Inside: func(avoid int) (agentcommand.Inside, error) {
 			return relay.NewLocal(avoid, version)
 		},
@@ -99,7 +101,7 @@ func commands() []*cli.Command {
 		Proxy:       proxy,
 		Token:       envToken,
 		AdminToken:  os.Getenv("SHARE_ADMIN_TOKEN"),
-		UntilSignal: func(cut func()) (context.Context, func()) { return untilSignal(cut) },
+		UntilSignal: func(cut func()) (context.Context, func()) { return signals.until(cut) },
 		Again:       again,
 		Log:         os.Stderr,
 		Stdout:      os.Stdout,
@@ -143,36 +145,52 @@ func program(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// untilSignal returns a context that the first SIGINT or SIGTERM ends, or one of
-// more, with a cmdline.Interrupt as its cause; another calls cut. stop gives the
-// signals back.
-func untilSignal(cut func(), more ...os.Signal) (_ context.Context, stop func()) {
+// stopSignals are those that came and were not heeded yet, two at most.
+type stopSignals chan os.Signal
+
+// interrupt is a SIGINT that does not come from the system.
+func (s stopSignals) interrupt() {
+	select {
+	case s <- os.Interrupt:
+	default:
+	}
+}
+
+// until returns a context that the first SIGINT or SIGTERM ends, or one of more,
+// with a cmdline.Interrupt as its cause; another calls cut. stop gives the signals
+// back.
+func (s stopSignals) until(cut func(), more ...os.Signal) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, append(more, os.Interrupt, syscall.SIGTERM)...)
+	stopped := make(chan struct{})
+	signal.Notify(s, append(more, os.Interrupt, syscall.SIGTERM)...)
 	go func() { // ends with stop
-		for sig := range signals {
-			if ctx.Err() == nil {
-				cancel(cmdline.Interrupt{Signal: sig.(syscall.Signal)})
-			} else {
-				cut()
+		for {
+			select {
+			case sig := <-s:
+				if ctx.Err() == nil {
+					cancel(cmdline.Interrupt{Signal: sig.(syscall.Signal)})
+				} else {
+					cut()
+				}
+			case <-stopped:
+				return
 			}
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(signals)
-		close(signals)
+		signal.Stop(s)
+		close(stopped)
 		cancel(nil)
 	}
 }
 
-// untilStop is untilSignal for an agent, which ends with its terminal, too, unless
-// it was started not to (nohup(1)).
-func untilStop(cut func()) (_ context.Context, stop func()) {
+// untilStop is until for an agent, which ends with its terminal, too, unless it was
+// started not to (nohup(1)).
+func (s stopSignals) untilStop(cut func()) (_ context.Context, stop func()) {
 	if signal.Ignored(syscall.SIGHUP) {
-		return untilSignal(cut)
+		return s.until(cut)
 	}
-	return untilSignal(cut, syscall.SIGHUP)
+	return s.until(cut, syscall.SIGHUP)
 }
 
 func versionCommand() *cli.Command {

@@ -22,6 +22,7 @@ import (
 //
 //	start [-tty] NAME COMMAND ARG...   run a command beside the script, -tty at a terminal
 //	await NAME RE [VAR...]             wait until it writes a line like RE, and set each VAR to a group of RE
+//	type NAME TEXT                     type TEXT, in which \r and \x1b are escapes, at its terminal
 //	pid NAME VAR                       set VAR to its process id
 //	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP or USR2
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
@@ -49,6 +50,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"start":       start,
 		"await":       await,
+		"type":        typeKeys,
 		"pid":         pid,
 		"signal":      sendSignal,
 		"ended":       ended,
@@ -80,10 +82,12 @@ type process struct {
 	done   chan struct{} // closed when it has ended and its output is read
 	stdout *lines
 	stderr *lines
+	keys   *os.File // of its terminal, nil if it has none
 }
 
 // lines gathers what a process writes, and tells those who wait.
 type lines struct {
+	part bool // the last line counts before it is whole: a terminal may never end it
 	mu   sync.Mutex
 	text []byte        // guarded by mu
 	more chan struct{} // closed when there is more; guarded by mu
@@ -102,6 +106,9 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) whole() (string, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.part {
+		return string(l.text), l.more
+	}
 	return string(l.text[:bytes.LastIndexByte(l.text, '\n')+1]), l.more
 }
 
@@ -122,7 +129,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	p := &process{
 		cmd:    exec.Command(path, args[2:]...),
 		done:   make(chan struct{}),
-		stdout: &lines{more: make(chan struct{})},
+		stdout: &lines{more: make(chan struct{}), part: tty},
 		stderr: &lines{more: make(chan struct{})},
 	}
 	p.cmd.Args[0] = args[1]
@@ -131,7 +138,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	read := func() {}
 	if tty {
-		read, err = terminalFor(p.cmd)
+		p.keys, read, err = terminalFor(p.cmd)
 		ts.Check(err)
 	}
 	// It is to hear SIGHUP, even if nohup(1) has started the tests.
@@ -175,6 +182,20 @@ func reap(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	})
+}
+
+func typeKeys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: type name text")
+	}
+	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	p := find(ts, args[0])
+	if p.keys == nil {
+		ts.Fatalf("%s has no terminal", args[0])
+	}
+	_, err = p.keys.WriteString(text)
+	ts.Check(err)
 }
 
 // fails runs a command to its end. Its output is what stdout and stderr match.
@@ -243,7 +264,7 @@ func find(ts *testscript.TestScript, name string) *process {
 
 // environ gives the environment for a process: testscript does not tell it all.
 func environ(ts *testscript.TestScript) (env []string) {
-	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
+	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "LC_ALL", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
 		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
 		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
 	for _, name := range names {

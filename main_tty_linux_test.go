@@ -11,11 +11,12 @@ import (
 
 // terminalFor gives cmd a terminal of 100 columns for stdin, stdout and stderr.
 // What it writes goes to the stdout that cmd had, by read, which returns when
-// cmd has ended and must be called once cmd was started.
-func terminalFor(cmd *exec.Cmd) (read func(), err error) {
+// cmd has ended and must be called once cmd was started. What is written to keys
+// is typed.
+func terminalFor(cmd *exec.Cmd) (keys *os.File, read func(), err error) {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fd := int(master.Fd())
 	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
@@ -27,16 +28,16 @@ func terminalFor(cmd *exec.Cmd) (read func(), err error) {
 	}
 	if err != nil {
 		master.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		master.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	to := cmd.Stdout
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	return func() {
+	return master, func() {
 		slave.Close()
 		io.Copy(to, master) // ends with EIO when the last has closed the slave
 		master.Close()

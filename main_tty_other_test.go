@@ -4,9 +4,10 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 )
 
-func terminalFor(*exec.Cmd) (read func(), err error) {
-	return nil, errors.New("terminals are tested on Linux")
+func terminalFor(*exec.Cmd) (keys *os.File, read func(), err error) {
+	return nil, nil, errors.New("terminals are tested on Linux")
 }

@@ -14,14 +14,14 @@ import (
 
 // A Process is what the commands are told of the one that runs them.
 type Process struct {
-	Version        string              // of the program
-	StateDir       string              // for what outlives a process, empty if there is none
-	RuntimeDir     string              // for what ends with the user's session, likewise
-	TempDir        string              // for what is temporary
-	Getenv         func(string) string // its environment
-	Environ        func() []string     // all of that
-	Stdin          *os.File
-	Stdout, Stderr *os.File
+	Version    string              // of the program
+	StateDir   string              // for what outlives a process, empty if there is none
+	RuntimeDir string              // for what ends with the user's session, likewise
+	TempDir    string              // for what is temporary
+	Getenv     func(string) string // its environment
+	Environ    func() []string     // all of that
+
+	Stdin, Stdout, Stderr *os.File
 
 	// Args is the command line, without the program.
 	Args []string
@@ -40,6 +40,9 @@ type Process struct {
 	// cmdline.Interrupt as its cause; another calls cut. stop gives the signals
 	// back.
 	UntilSignal func(cut func()) (_ context.Context, stop func())
+
+	// Interrupt does what a SIGINT would: a key of the terminal's asks for it.
+	Interrupt func()
 
 	// Inside makes a relay in this process, which does not take the port avoid.
 	Inside func(avoid int) (Inside, error)

@@ -136,7 +136,7 @@ func (s *sharing) report(told *handover) {
 func (s *sharing) suit() (terminal.Config, error) {
 	p := &s.process
 	if !s.detach.inside {
-		return terminal.Suit(s.view, p.Stdout, p.Stderr), nil
+		return terminal.Suit(s.view, s.streams()), nil
 	}
 	log, err := p.places().OpenLog()
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *sharing) suit() (terminal.Config, error) {
 	// What ends the program itself is worth the same file; if it cannot have it, it
 	// ends as well.
 	_ = debug.SetCrashOutput(log.File(), debug.CrashOptions{})
-	view := terminal.Suit(s.view, p.Stdout, p.Stderr)
+	view := terminal.Suit(s.view, s.streams())
 	both := &fork{log: log, until: p.Stderr}
 	view.Stderr = both
 	view.Ready = func() {

@@ -37,6 +37,8 @@ type sharing struct {
 
 	relays                         []string
 	relayCA, tokenFile, errorPages string
+
+	running atomic.Pointer[agent.Agent] // that the view looks at
 }
 
 func httpCommand(p Process) *cli.Command {
@@ -101,7 +103,7 @@ func (s *sharing) share(c *cli.Context) error {
 		return cmdline.Usage("", "%v", err)
 	}
 	s.agent.Target.Address, s.view.Target = addr, addr.String()
-	s.view.Level, s.view.ASCII = s.level, s.process.Getenv("TERM") == "dumb"
+	s.look()
 	if s.detach.due() {
 		return s.start()
 	}
@@ -168,6 +170,7 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		return 0, "", err
 	}
 	s.job.Mask(s.agent.Token)
+	s.running.Store(a)
 	run, cut := a.Run, a.Cut
 	if inside != nil {
 		run = func(ctx context.Context) error { return inside.Serve(ctx, a.Run) }

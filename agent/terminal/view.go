@@ -31,7 +31,7 @@ const (
 	Plain Mode = iota // the URL on Stdout, one-line logs on Stderr
 	JSON              // events on Stdout, one JSON object a line; JSON logs on Stderr
 	Quiet             // the URL on Stdout, errors on Stderr
-	Live              // nothing on Stdout, request lines and status blocks on Stderr
+	Live              // nothing on Stdout, request lines and a box or blocks on Stderr
 )
 
 // Config says how a View shows events. Only Stdout and Stderr must be set.
@@ -68,8 +68,29 @@ type Config struct {
 	// If nil, it is not known.
 	Width func() int
 
-	// ASCII keeps Live to ASCII, without boxes.
+	// ASCII keeps Live to ASCII.
 	ASCII bool
+
+	// Terminal is where Live keeps a box below the lines, the file that Stderr
+	// is. If nil, or if that fails, there are blocks between the lines.
+	Terminal *os.File
+
+	// Term is the terminal's type.
+	Term string
+
+	// Keys is a terminal whose keys the box heeds: it is in raw mode until
+	// Close. If nil, there are no keys.
+	Keys *os.File
+
+	// Interrupt is what ctrl+c does. It must be set if Keys is.
+	Interrupt func()
+
+	// Browse opens a URL in the user's browser. Its error is shown as it is. If
+	// nil, there is no key for that.
+	Browse func(url string) error
+
+	// Gauge looks at the agent for the box. If nil, it is not looked at.
+	Gauge func() agent.Gauge
 }
 
 // silent reports whether nothing is shown of a request that ended so.
@@ -94,13 +115,16 @@ type View struct {
 	made state // of what is ready, for the URL's file; owned by run
 	told bool  // Ready was called; owned by run
 
-	mu      sync.Mutex
-	queue   []agent.Event // guarded by mu
-	dropped int           // events lost since the last that were shown; guarded by mu
-	closed  bool          // guarded by mu
-	room    chan struct{} // closed when the queue is empty again; guarded by mu
-	wake    chan struct{} // holds one token while there is something to do
-	done    chan struct{} // closed when run has returned
+	mu       sync.Mutex
+	queue    []agent.Event // guarded by mu
+	dropped  int           // events lost since the last that were shown; guarded by mu
+	requests int           // of them; guarded by mu
+	closed   bool          // guarded by mu
+	restore  func()        // gives a terminal that was taken over its modes back, nil if none was; guarded by mu
+	room     chan struct{} // closed when the queue is empty again; guarded by mu
+	wake     chan struct{} // holds one token while there is something to do
+	ending   chan struct{} // closed by finish
+	done     chan struct{} // closed when run has returned
 }
 
 // Start returns a view that shows what it is given until Close.
@@ -117,7 +141,13 @@ func Start(cfg Config) *View {
 }
 
 func newView(cfg Config) *View {
-	v := &View{cfg: cfg, room: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	v := &View{
+		cfg:    cfg,
+		room:   make(chan struct{}),
+		wake:   make(chan struct{}, 1),
+		ending: make(chan struct{}),
+		done:   make(chan struct{}),
+	}
 	switch cfg.Mode {
 	case JSON:
 		v.show = newJSON(cfg).show
@@ -141,11 +171,14 @@ func (v *View) Show(e agent.Event) {
 	}
 	v.mu.Lock()
 	limit := maxEvents
-	if e.Kind == agent.EventRequest {
+	if e.Kind == agent.EventRequest || e.Kind == agent.EventOpen {
 		limit = maxRequests
 	}
 	if v.closed || len(v.queue) >= limit {
 		v.dropped++
+		if e.Kind == agent.EventRequest {
+			v.requests++
+		}
 	} else {
 		v.queue = append(v.queue, e)
 	}
@@ -186,6 +219,12 @@ func (v *View) Close(code int, reason string, err error) int {
 	select {
 	case <-v.done:
 	case <-time.After(flushTime):
+		v.mu.Lock()
+		restore := v.restore
+		v.mu.Unlock()
+		if restore != nil {
+			restore()
+		}
 	}
 	return code
 }
@@ -193,12 +232,19 @@ func (v *View) Close(code int, reason string, err error) int {
 // flushTime is how long Close waits for a slow reader.
 const flushTime = time.Second
 
-// finish makes run return once it has shown what there is.
+// finish makes run return once it has shown what there is. It is called once.
 func (v *View) finish() {
 	v.mu.Lock()
 	v.closed = true
 	v.mu.Unlock()
+	close(v.ending)
 	v.signal()
+}
+
+func (v *View) setRestore(fn func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.restore = fn
 }
 
 func (v *View) signal() {
@@ -212,30 +258,60 @@ func (v *View) signal() {
 // long as a write to Stdout or Stderr does.
 func (v *View) run() {
 	defer v.removeURL()
-	for range v.wake {
-		v.mu.Lock()
-		events, dropped, closed := v.queue, v.dropped, v.closed
-		v.queue, v.dropped = nil, 0
-		close(v.room)
-		v.room = make(chan struct{})
-		v.mu.Unlock()
-
+	if v.cfg.Mode == Live && v.cfg.Terminal != nil && v.interact() {
+		return
+	}
+	for {
+		select {
+		case <-v.wake:
+		case <-v.ending:
+		}
+		b := v.take()
+		if b.dropped > 0 {
+			b.events = append(b.events, warning("%d events were not shown: the output is too slow", b.dropped))
+		}
 		var out output
-		for _, e := range events {
-			if e.Kind == agent.EventReady {
-				v.writeURL(&out, e)
-			}
+		for _, e := range b.events {
 			v.show(&out, e)
 		}
-		if dropped > 0 {
-			v.show(&out, warning("%d events were not shown: the output is too slow", dropped))
-		}
 		v.flush(&out)
-		v.tell(events)
-		if closed {
+		v.tell(b.events)
+		if b.closed {
 			return
 		}
 	}
+}
+
+// A batch is what came since the last.
+type batch struct {
+	events   []agent.Event
+	dropped  int // events
+	requests int // of them
+	closed   bool
+}
+
+// take takes what came, and keeps the URL's file.
+func (v *View) take() (b batch) {
+	v.mu.Lock()
+	queue := v.queue
+	b.dropped, b.requests, b.closed = v.dropped, v.requests, v.closed
+	v.queue, v.dropped, v.requests = nil, 0, 0
+	close(v.room)
+	v.room = make(chan struct{})
+	v.mu.Unlock()
+	if v.cfg.URLFile == "" {
+		b.events = queue
+		return b
+	}
+	for _, e := range queue {
+		if e.Kind == agent.EventReady {
+			if err := v.writeURL(e); err != nil {
+				b.events = append(b.events, warning("%v", err))
+			}
+		}
+		b.events = append(b.events, e)
+	}
+	return b
 }
 
 // output gathers what a batch of events writes.
@@ -269,14 +345,9 @@ func (v *View) tell(shown []agent.Event) {
 	}
 }
 
-func (v *View) writeURL(out *output, e agent.Event) {
-	if v.cfg.URLFile == "" {
-		return
-	}
+func (v *View) writeURL(e agent.Event) error {
 	v.made.apply(e)
-	if err := WriteURL(v.cfg.URLFile, strings.Join(v.made.urls(), "\n")); err != nil {
-		v.show(out, warning("%v", err))
-	}
+	return WriteURL(v.cfg.URLFile, strings.Join(v.made.urls(), "\n"))
 }
 
 func (v *View) removeURL() {

@@ -1,0 +1,134 @@
+package terminal
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"share/agent"
+)
+
+const (
+	lastTimes = 256 // requests whose times give p50 and p95
+	lastSpan  = 10  // seconds over which requests a second are counted
+)
+
+// counts is what the requests so far add up to.
+type counts struct {
+	requests int64
+	in, out  int64 // bytes of bodies, from visitors and to them
+
+	times [lastTimes]time.Duration // of the last requests, a ring
+	timed int64                    // requests that were put there
+
+	seconds [lastSpan]int64 // requests of a second each, a ring
+	begun   time.Time       // the first request's second
+	second  time.Time       // the last one's
+}
+
+// add takes in the request e.
+func (c *counts) add(e agent.Event) {
+	c.in += e.BytesIn
+	c.out += e.BytesOut
+	c.times[c.timed%lastTimes] = e.Elapsed
+	c.timed++
+	c.more(1, e.Time)
+}
+
+// more counts n requests at now, of which nothing else is known.
+func (c *counts) more(n int, now time.Time) {
+	c.advance(now)
+	c.requests += int64(n)
+	c.seconds[c.second.Unix()%lastSpan] += int64(n)
+}
+
+// advance makes now the last second, if it is.
+func (c *counts) advance(now time.Time) {
+	now = now.Truncate(time.Second)
+	if c.second.IsZero() {
+		c.begun, c.second = now, now
+	}
+	for range min(int64(now.Sub(c.second)/time.Second), lastSpan) {
+		c.second = c.second.Add(time.Second)
+		c.seconds[c.second.Unix()%lastSpan] = 0
+	}
+	if now.After(c.second) {
+		c.second = now
+	}
+}
+
+// rate gives the requests a second until now.
+func (c *counts) rate(now time.Time) float64 {
+	if c.requests == 0 {
+		return 0
+	}
+	c.advance(now)
+	var sum int64
+	for _, n := range c.seconds {
+		sum += n
+	}
+	span := min(c.second.Sub(c.begun)/time.Second+1, lastSpan)
+	return float64(sum) / float64(span)
+}
+
+// quantiles gives the times that half and 19 of 20 of the last requests took at
+// most.
+func (c *counts) quantiles() (p50, p95 time.Duration) {
+	n := int(min(c.timed, lastTimes))
+	if n == 0 {
+		return 0, 0
+	}
+	sorted := c.times
+	slices.Sort(sorted[:n])
+	return sorted[(n-1)/2], sorted[(n*95+99)/100-1]
+}
+
+// span gives d as people read it, in at most 7 columns for anything under a
+// week.
+func span(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/1e6)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// size gives a number of bytes as people read it, in at most 7 columns.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	for _, unit := range []string{"KB", "MB", "GB", "TB"} {
+		if v /= 1000; v < 99.95 {
+			return fmt.Sprintf("%.1f %s", v, unit)
+		}
+		if v < 999.5 {
+			return fmt.Sprintf("%.0f %s", v, unit)
+		}
+	}
+	return fmt.Sprintf("%.0f PB", v/1000)
+}
+
+// number gives n with its thousands apart.
+func number(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// rateOf gives requests a second.
+func rateOf(r float64) string {
+	if r < 9.95 {
+		return fmt.Sprintf("%.1f/s", r)
+	}
+	return number(int64(r+0.5)) + "/s"
+}
