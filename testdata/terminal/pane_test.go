@@ -1,0 +1,199 @@
+//go:build unix
+
+package terminal
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// patience bounds each wait: what takes longer has failed.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if dir, err := scratch(); err == nil {
+			os.RemoveAll(dir)
+		}
+		os.Exit(code)
+	}))
+}
+
+// scratch is a folder for what all tests share.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "terminal") })
+
+// binary is the command, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "share")
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build share: %v\n%s", err, out)
+	}
+	return path, nil
+})
+
+// A pane is a window of tmux in which a shell has run one command.
+type pane struct {
+	t      *testing.T
+	socket string
+}
+
+// open starts command, of which the first word is the program's, in a window of a
+// tmux of its own. After its end the window says how it ended, and whether the
+// terminal is what it was.
+func open(t *testing.T, width, height int, env []string, command string) *pane {
+	t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("tmux is not installed")
+	}
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := &pane{t, filepath.Join(dir, "tmux")}
+	script := fmt.Sprintf("%s %s\necho ended with $?\nstty -a | grep -q ' icanon' && stty -a | grep -q ' echo ' && echo terminal is sane\nexec cat\n", bin, command)
+	file := filepath.Join(dir, "script")
+	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vars := append([]string{"SHARE_STATE_DIR=" + filepath.Join(dir, "state"), "LC_ALL=C.UTF-8", "TZ=UTC"}, env...)
+	args := []string{"-S", p.socket, "-f", "/dev/null", "-u", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height)}
+	for _, v := range vars {
+		args = append(args, "-e", v)
+	}
+	cmd := exec.Command("tmux", append(args, "exec sh "+file)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("tmux: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the window:\n%s", p.screen())
+		}
+		p.tmux("kill-server")
+	})
+	return p
+}
+
+// tmux runs a command of tmux's and gives its output.
+func (p *pane) tmux(args ...string) string {
+	p.t.Helper()
+	out, err := exec.Command("tmux", append([]string{"-S", p.socket}, args...)...).CombinedOutput()
+	if err != nil {
+		p.t.Errorf("tmux %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// screen is what the window shows, with what has scrolled away.
+func (p *pane) screen() string { return p.tmux("capture-pane", "-p", "-S", "-") }
+
+// visible is what the window shows.
+func (p *pane) visible() string { return p.tmux("capture-pane", "-p") }
+
+func (p *pane) press(keys ...string) {
+	for _, k := range keys {
+		p.tmux("send-keys", k)
+	}
+}
+
+// shows waits until the window's text is like each of res.
+func (p *pane) shows(res ...string) {
+	p.t.Helper()
+	for _, re := range res {
+		want := regexp.MustCompile("(?m)" + re)
+		p.until("the window shows "+re, func() bool { return want.MatchString(p.screen()) })
+	}
+}
+
+func (p *pane) until(what string, is func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s: not after %v", what, patience)
+		}
+	}
+}
+
+// quit stops the command by ctrl+c.
+func (p *pane) quit() {
+	p.t.Helper()
+	p.press("C-c")
+	p.shows("^ended with 0$", "^terminal is sane$")
+}
+
+// freeAddr is an address on loopback that nothing listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// A daemon is a relay beside the test.
+type daemon struct {
+	t    *testing.T
+	addr string
+	cmd  *exec.Cmd
+}
+
+func startRelay(t *testing.T) *daemon {
+	t.Helper()
+	d := &daemon{t: t, addr: freeAddr(t)}
+	d.start()
+	t.Cleanup(d.stop)
+	return d
+}
+
+func (d *daemon) start() {
+	d.t.Helper()
+	bin, err := binary()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.cmd = exec.Command(bin, "relay", "--http", d.addr)
+	d.cmd.Env = append(os.Environ(), "SHARE_STATE_DIR="+d.t.TempDir())
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *daemon) stop() {
+	if d.cmd != nil {
+		d.cmd.Process.Kill()
+		d.cmd.Wait()
+		d.cmd = nil
+	}
+}
+
+// lines counts the lines of text that are like re.
+func lines(text, re string) (n int) {
+	like := regexp.MustCompile(re)
+	for line := range strings.Lines(text) {
+		if like.MatchString(line) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,195 @@
+//go:build unix
+
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// A program is what is shared: it can go and come back.
+type program struct {
+	t    *testing.T
+	addr string
+	srv  *http.Server
+	wg   sync.WaitGroup
+}
+
+func startProgram(t *testing.T) *program {
+	t.Helper()
+	p := &program{t: t, addr: freeAddr(t)}
+	p.start()
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *program) start() {
+	p.t.Helper()
+	ln, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/missing" {
+			w.WriteHeader(404)
+		}
+		io.WriteString(w, "hello\n")
+	})}
+	p.wg.Go(func() { p.srv.Serve(ln) })
+}
+
+func (p *program) stop() {
+	p.srv.Close()
+	p.wg.Wait()
+}
+
+// visit sends a request to the tunnel demo at a relay and gives the status, 0 if
+// there was no answer.
+func visit(client *http.Client, relay, path string) int {
+	req, err := http.NewRequest("GET", "http://"+relay+path, nil)
+	if err != nil {
+		return 0
+	}
+	req.Host = "demo.localhost"
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+// newClient is a visitor whose connections end with t.
+func newClient(t *testing.T) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+func share(target, relay string) string {
+	return fmt.Sprintf("http %s --relay http://%s --name demo", target, relay)
+}
+
+func TestFirstMinute(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
+	p.shows(`● online +http://`+relay.addr+` · [0-9.]+ ms +│`, `URL +http://demo.localhost:\d+ → `+target.addr+` \(up\)`, `o open|c copy · q qr · / filter · p pause · \? help · ctrl\+c stop`)
+	client := newClient(t)
+	visit(client, relay.addr, "/")
+	visit(client, relay.addr, "/missing")
+	p.shows(`^  \d\d:\d\d:\d\d GET  200 / .* ms +6 B$`, `^  \d\d:\d\d:\d\d GET  404 /missing `, `Requests +2 · 0 open · `)
+	if got := p.screen(); lines(got, "╭") != 1 || lines(got, "╰") != 1 {
+		t.Errorf("the box is there more than once:\n%s", got)
+	}
+	p.press("q")
+	p.shows("▀▀▀▀▀▀")
+	p.press("q")
+	p.until("the QR code is gone", func() bool { return !strings.Contains(p.visible(), "▀▀▀▀▀▀") })
+	p.quit()
+	p.shows(`○ stopped +interrupt`, `^Stopped: interrupt$`)
+}
+
+func TestTargetDownAndUp(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	client := newClient(t)
+	visit(client, relay.addr, "/")
+	target.stop()
+	if got := visit(client, relay.addr, "/down"); got != 502 {
+		t.Fatalf("got %d, want 502", got)
+	}
+	p.shows(`GET  502 /down .* nothing listens on `+target.addr, `○ target down +nothing listens on `+target.addr+` since \d\d:\d\d`, `\(down \d\d:\d\d\)`, `Start it, or share another port`)
+	target.start()
+	p.shows(`● online`, `\(up\)`)
+	p.quit()
+}
+
+func TestRelayGoneAndBack(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	relay.stop()
+	p.shows(`○ reconnecting +to http://` + relay.addr + ` · attempt \d+`)
+	relay.start()
+	p.shows(`● online`)
+	if got := visit(newClient(t), relay.addr, "/"); got != 200 {
+		t.Errorf("got %d", got)
+	}
+	p.quit()
+}
+
+// All requests are counted, those whose lines nobody could read as well, and the
+// box stays where it is.
+func TestManyRequests(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	client := newClient(t)
+	const workers, each = 20, 150
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			pace := time.NewTicker(time.Second / (1000 / workers))
+			defer pace.Stop()
+			for range each {
+				<-pace.C
+				if got := visit(client, relay.addr, "/many"); got != 200 {
+					t.Errorf("got %d", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	p.shows(`Requests +3,000 · 0 open`)
+	got := p.screen()
+	if lines(got, "╭") != 1 || lines(got, "GET  200 /many") < 100 {
+		t.Errorf("got\n%s\nwant one box below the lines", got)
+	}
+	if visible := strings.Split(strings.TrimRight(p.visible(), "\n"), "\n"); !strings.Contains(visible[len(visible)-1], "ctrl+c") {
+		t.Errorf("got %q below all, want the keys", visible[len(visible)-1])
+	}
+	p.quit()
+}
+
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 40, 24, nil, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	visit(newClient(t), relay.addr, "/a/path/that/is/longer/than/the/window")
+	p.shows(`^GET  200 /a/path`, `p95`)
+	for line := range strings.Lines(p.visible()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 40 {
+			t.Errorf("got a line of %d: %q", n, line)
+		}
+	}
+	p.tmux("resize-window", "-x", "100", "-y", "40")
+	p.shows(`URL +http://demo.localhost`)
+	p.quit()
+}
+
+func TestNoColour(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 80, 24, []string{"NO_COLOR=1"}, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	visit(newClient(t), relay.addr, "/")
+	p.shows(`GET  200 /`)
+	if got := p.tmux("capture-pane", "-e", "-p"); strings.Contains(got, "\x1b[3") || strings.Contains(got, "\x1b[1") {
+		t.Errorf("got colours: %q", got)
+	}
+	p.quit()
+}
