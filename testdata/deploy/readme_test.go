@@ -22,7 +22,7 @@ import (
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	r := &readme{site: newSite(t), t: t, tokens: make(map[string]string)}
-	r.all = commands(t, filepath.Join(tree, "README.md"), "nginx", "haproxy", "yaml", "mermaid")
+	r.all = commands(t, filepath.Join(tree, "README.md"), "nginx", "haproxy", "yaml", "mermaid", "text")
 	r.others = append(r.others, "make test", "make -n test") // that runs this
 	r.delegate(r.ports.addr("dns"))
 	follow(t, r.all, r.ready, []step{
