@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +86,11 @@ func (b *board) stateRows(st *style, within int) (rows []row) {
 			head = row{{text: strings.Repeat(" ", labelling)}}
 		}
 	} else {
-		rows = flow(append([]row{head}, detail...), piece{text: " "}, within)
+		groups := append([]row{head}, detail...)
+		if len(detail) > 0 && head.width()+1+detail[0].width() <= within {
+			groups = append([]row{slices.Concat(head, row{{text: " "}}, detail[0])}, detail[1:]...)
+		}
+		rows = flow(groups, st.dot(), within)
 	}
 	if len(rows) == 0 {
 		rows = []row{head}

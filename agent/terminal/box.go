@@ -45,7 +45,8 @@ func (r row) String() string {
 }
 
 // flow lays groups of pieces in rows of at most width columns, with between
-// between two groups in a row. A group that is wider than a row is broken.
+// between two groups in a row. A group that is wider than a row is broken, at a space
+// if there is one.
 func flow(groups []row, between piece, width int) (rows []row) {
 	var now row
 	for _, g := range groups {
@@ -59,9 +60,8 @@ func flow(groups []row, between piece, width int) (rows []row) {
 		now = nil
 		for _, p := range g {
 			for now.width()+p.width() > width {
-				runes, free := []rune(p.text), width-now.width()
 				head := p
-				head.text, p.text = string(runes[:free]), string(runes[free:])
+				head.text, p.text = split(p.text, width-now.width())
 				rows, now = append(rows, append(now, head)), nil
 			}
 			now = append(now, p)
@@ -71,6 +71,18 @@ func flow(groups []row, between piece, width int) (rows []row) {
 		rows = append(rows, now)
 	}
 	return rows
+}
+
+// split parts text so that the first part has at most width columns, at a space if
+// that leaves it more than half full.
+func split(text string, width int) (head, rest string) {
+	runes := []rune(text)
+	for i := width; i > width/2; i-- {
+		if runes[i] == ' ' {
+			return string(runes[:i]), string(runes[i+1:])
+		}
+	}
+	return string(runes[:width]), string(runes[width:])
 }
 
 // The least width of a terminal that has room for a frame, and what the frame

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"share/agent"
 	"share/tunnel"
 )
@@ -43,7 +45,7 @@ func captures() map[string]string {
 		for _, f := range frames {
 			lines = append(lines, m.take(f)...)
 		}
-		return strings.Join(lines, "\n") + "\n" + m.draw()
+		return ansi.Strip(strings.Join(lines, "\n") + "\n" + m.draw())
 	}
 	return map[string]string{
 		"view":   draw(96, first, down),
