@@ -20,7 +20,7 @@ COMMANDS = ./testdata/bench
 
 # program:package of Debian, for each client that tests run.
 NEEDS = curl:curl git:git litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin \
-	promtool:prometheus systemd-analyze:systemd tmux:tmux
+	promtool:prometheus systemd-analyze:systemd tmux:tmux pgrep:procps
 
 .PHONY: test needs check fuzz bench chaos soak cover build clean
 

@@ -29,6 +29,8 @@ const (
 	widest    = 100 // columns of the box
 	roomForBy = 60  // from which width on rows have a label beside them
 	labelling = 12  // columns of a label
+
+	leastTrip = 50 * time.Microsecond // that is shown: a relay in this process has none
 )
 
 // box draws the board for a terminal of width columns.
@@ -155,7 +157,7 @@ func (b *board) relayGroups(l *link, st *style) []row {
 		groups = append(groups, b.retryGroups(l)...)
 	case !l.linked:
 		groups = append(groups, row{{text: "connecting"}})
-	case b.gauge.Relays[l.relay].RoundTrip > 0:
+	case b.gauge.Relays[l.relay].RoundTrip >= leastTrip:
 		groups = append(groups, row{{text: span(b.gauge.Relays[l.relay].RoundTrip)}})
 	}
 	if l.linked && !l.verified && len(b.state.links) > 1 {

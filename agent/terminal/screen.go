@@ -19,14 +19,16 @@ import (
 // above it. Bubbletea moves the cursor and reads the keys.
 type screen struct {
 	program *tea.Program
+	model   *model
 	canvas  *canvas
 	ended   chan struct{} // closed when the program has
 	restore func()        // gives the terminal the modes back that it had before
 }
 
-// startScreen takes the terminal over; quit gives it back.
-func startScreen(cfg *Config) *screen {
+// startScreen takes the terminal over, to show what m knows; quit gives it back.
+func startScreen(cfg *Config, m *model) *screen {
 	s := &screen{
+		model:   m,
 		canvas:  &canvas{file: cfg.Terminal, drawn: make(chan struct{})},
 		ended:   make(chan struct{}),
 		restore: func() {},
@@ -41,7 +43,7 @@ func startScreen(cfg *Config) *screen {
 			}
 		}
 	}
-	s.program = tea.NewProgram(newModel(cfg),
+	s.program = tea.NewProgram(m,
 		tea.WithInput(keys),
 		tea.WithOutput(s.canvas),
 		tea.WithEnvironment([]string{"TERM=" + cfg.Term}),
@@ -127,6 +129,13 @@ func (v *View) interact() bool {
 	var ended chan struct{}
 	second := time.NewTicker(time.Second) // there are ages and times in the box
 	defer second.Stop()
+	continued, stop := continued()
+	defer stop()
+	start := func(m *model) {
+		s = startScreen(&v.cfg, m)
+		ended = s.ended
+		v.setRestore(s.restore)
+	}
 	for {
 		select {
 		case <-v.wake:
@@ -134,6 +143,12 @@ func (v *View) interact() bool {
 			if s == nil {
 				continue
 			}
+		case <-continued:
+			if s == nil || v.cfg.Keys != nil { // ctrl+z is a key there
+				continue
+			}
+			s.quit() // others wrote below the box: it stays there
+			start(s.model)
 		case <-ended:
 			return false
 		}
@@ -150,9 +165,7 @@ func (v *View) interact() bool {
 				v.flush(&out)
 				return true
 			}
-			s = startScreen(&v.cfg)
-			ended = s.ended
-			v.setRestore(s.restore)
+			start(newModel(&v.cfg))
 		}
 		f := frame{events: b.events, dropped: b.requests, now: time.Now(), last: b.closed}
 		if v.cfg.Gauge != nil {

@@ -9,8 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +121,23 @@ func (p *pane) shows(res ...string) {
 	for _, re := range res {
 		want := regexp.MustCompile("(?m)" + re)
 		p.until("the window shows "+re, func() bool { return want.MatchString(p.screen()) })
+	}
+}
+
+// signal sends the program a signal.
+func (p *pane) signal(sig syscall.Signal) {
+	p.t.Helper()
+	shell := strings.TrimSpace(p.tmux("display-message", "-p", "#{pane_pid}"))
+	out, err := exec.Command("pgrep", "-P", shell).Output()
+	if err != nil {
+		p.t.Fatalf("pgrep: %v", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		p.t.Fatalf("pgrep: %v", err)
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		p.t.Fatal(err)
 	}
 }
 

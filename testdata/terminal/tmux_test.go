@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -192,4 +193,28 @@ func TestNoColour(t *testing.T) {
 		t.Errorf("got colours: %q", got)
 	}
 	p.quit()
+}
+
+// A command has the terminal's keys. When all was stopped and goes on, there is a
+// new box below what others wrote meanwhile.
+func TestCommandGoesOn(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr)+" -- cat")
+	p.shows(`● online`)
+	if got := p.screen(); strings.Contains(got, "ctrl+c") {
+		t.Errorf("got keys, which the command has:\n%s", got)
+	}
+	p.press("typed", "Enter")
+	p.shows(`^\[cat\] typed$`)
+	p.signal(syscall.SIGSTOP)
+	p.signal(syscall.SIGCONT)
+	p.until("there is a new box", func() bool { return lines(p.screen(), "╭") == 2 })
+	visit(newClient(t), relay.addr, "/after")
+	p.shows(`GET  200 /after`)
+	if got := p.screen(); lines(got, "╭") != 2 {
+		t.Errorf("got\n%s\nwant one new box", got)
+	}
+	p.press("C-c")
+	p.shows("^ended with 130$", "^terminal is sane$")
 }
