@@ -13,8 +13,8 @@ import (
 )
 
 // runServer is a server that scripts share: server PORT. It says what it finds in
-// its environment, on /exit/N ends with N, and after SIGTERM or SIGHUP with 3. What
-// it reads is said, too.
+// its environment, on /exit/N ends with N, and after SIGTERM or SIGHUP with 3; /gate
+// is answered after /release. What it reads is said, too.
 func runServer() {
 	for _, name := range []string{"SHARE_URL", "SHARE_TOKEN", "SHARE_TOKEN_FILE", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
 		fmt.Printf("server has %s=%s\n", name, os.Getenv(name))
@@ -36,7 +36,15 @@ func runServer() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	release := make(chan struct{}, 1)
 	err = http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/gate":
+			fmt.Println("server holds a request")
+			<-release
+		case "/release":
+			release <- struct{}{}
+		}
 		if code, ok := strings.CutPrefix(r.URL.Path, "/exit/"); ok {
 			n, _ := strconv.Atoi(code)
 			os.Exit(n)

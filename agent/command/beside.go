@@ -129,17 +129,20 @@ func (e *ended) Error() string { return e.reason }
 var errUnread = &ended{128 + int(syscall.SIGPIPE), "nobody reads the output"}
 
 // run runs the agent, and what is to run beside it, until the first of them has
-// ended or ctx has. A signal goes on to what runs beside the agent at once; else it
-// is ended when the agent has let requests in flight end. It returns nil if nothing
-// that ran beside the agent says how the process is to end.
+// ended or ctx has. The command is the target: it is ended, by the signal that came
+// if one did, when the agent has let requests in flight end. That of --on-ready may
+// be who sent them, and gets a signal at once. It returns nil if nothing that ran
+// beside the agent says how the process is to end.
 func (b *beside) run(ctx context.Context, run func(context.Context) error) (*ended, error) {
 	work, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	programs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	target, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	visitor, leave := context.WithCancelCause(target)
+	defer leave(nil)
 	defer context.AfterFunc(work, func() {
 		if sig, ok := errors.AsType[cmdline.Interrupt](context.Cause(work)); ok {
-			stop(sig)
+			leave(sig)
 		}
 	})()
 	var command, onReady *ended // nil for what did not run
@@ -147,7 +150,7 @@ func (b *beside) run(ctx context.Context, run func(context.Context) error) (*end
 	if len(b.command) > 0 {
 		wg.Go(func() {
 			var err error
-			if command, err = b.runCommand(programs); err != nil {
+			if command, err = b.runCommand(target); err != nil {
 				end(err)
 			} else if command != nil {
 				end(command)
@@ -157,7 +160,7 @@ func (b *beside) run(ctx context.Context, run func(context.Context) error) (*end
 	if b.onReady != "" {
 		wg.Go(func() {
 			var err error
-			onReady, err = b.runOnReady(programs)
+			onReady, err = b.runOnReady(visitor)
 			switch {
 			case err != nil:
 				end(err)

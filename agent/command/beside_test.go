@@ -133,18 +133,21 @@ func TestBesideRun(t *testing.T) {
 	view.Close(0, "", nil)
 }
 
-// A limit leaves the command until the agent has let the requests in flight end; a
-// signal goes on to it at once.
+// The command is left until the agent has let the requests in flight end; that of
+// --on-ready gets a signal at once.
 func TestBesideDrain(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("it has no sh")
 	}
 	for name, tt := range map[string]struct {
 		cause error
+		ready bool // it is that of --on-ready
 		told  bool // while requests are in flight
 	}{
-		"a limit":  {endTTL, false},
-		"a signal": {cmdline.Interrupt{Signal: syscall.SIGTERM}, true},
+		"a limit":                {endTTL, false, false},
+		"a signal":               {cmdline.Interrupt{Signal: syscall.SIGTERM}, false, false},
+		"a limit, on ready":      {endTTL, true, false},
+		"a signal, on ready too": {cmdline.Interrupt{Signal: syscall.SIGTERM}, true, true},
 	} {
 		dir := t.TempDir()
 		within := func(d time.Duration, file string) bool {
@@ -154,7 +157,13 @@ func TestBesideDrain(t *testing.T) {
 				}
 			}
 		}
-		b, view := newBeside("/bin/sh", "-c", `trap '>"$0/told"; exit 3' TERM; >"$0/runs"; while :; do /bin/sleep 0.01; done`, dir)
+		script := "cd " + dir + `; trap '>told; exit 3' TERM; >runs; while :; do /bin/sleep 0.01; done`
+		b, view := newBeside()
+		if tt.ready {
+			b.onReady = script
+		} else {
+			b.command = []string{"/bin/sh", "-c", script}
+		}
 		b.pass(agent.Event{Kind: agent.EventReady, URL: "u"}, func(agent.Event) {})
 		b.pass(agent.Event{Kind: agent.EventTarget, Up: true}, func(agent.Event) {})
 		ctx, end := context.WithCancelCause(t.Context())
