@@ -223,10 +223,12 @@ func splitCommand(args []string) (targets, command []string, err error) {
 	switch {
 	case found && len(command) == 0:
 		return nil, nil, cmdline.Usage("write share http 3000 -- npm run dev", "no command stands behind --")
+	case found && command[0] == "":
+		return nil, nil, cmdline.Usage("write share http 3000 -- npm run dev", "the command behind -- has an empty name")
 	case len(targets) == 0:
 		return nil, nil, cmdline.Usage("write share http 8080", "no target is named")
 	case len(targets) > 1:
-		return nil, nil, cmdline.Usage("share one target; a command stands behind --", "there is more than one target: %q", targets)
+		return nil, nil, cmdline.Usage("share one target; a command stands behind --, as in share http 3000 -- npm run dev", "there is more than one target: %q", targets)
 	}
 	return targets, command, nil
 }

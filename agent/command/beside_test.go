@@ -222,4 +222,7 @@ func TestSplitCommand(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", args, got, want)
 		}
 	}
+	if _, _, err := splitCommand([]string{"80", "--", ""}); err == nil || err.Error() != "the command behind -- has an empty name" {
+		t.Errorf("an empty name: got %v", err)
+	}
 }
