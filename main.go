@@ -65,7 +65,7 @@ func run(args []string) int {
 
 func noCommand(c *cli.Context) error {
 	if name := c.Args().First(); name != "" {
-		return cmdline.Usage("see share --help", "there is no command %q", name)
+		return cmdline.NoCommand(name, c.App.Commands, "share --help")
 	}
 	return cli.ShowAppHelp(c)
 }

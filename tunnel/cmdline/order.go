@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,12 +49,13 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	if i := slices.Index(own, "--"); i >= 0 && strings.Contains(command.ArgsUsage, "--") {
 		own, behind = own[:i], own[i:]
 	}
+	help := "share " + strings.Join(args[1:n], " ") + " --help"
 	flags, rest, err := splitFlags(takesValue, own)
 	if err != nil {
-		return nil, &Error{Code: ExitUsage, Message: err.Error(), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
+		return nil, Usage(seeHelp(err.meant, help), "%v", err)
 	}
 	if len(rest) > 0 && find(command.Subcommands, rest[0]) != nil {
-		return nil, &Error{Code: ExitUsage, Message: fmt.Sprintf("%s stands before all flags", rest[0]), Hint: "see share " + strings.Join(args[1:n], " ") + " --help"}
+		return nil, Usage("see "+help, "%s stands before all flags", rest[0])
 	}
 	if slices.Contains(flags, "--help=true") || slices.Contains(flags, "--h=true") {
 		return append(args[:n:n], "--help"), nil
@@ -79,8 +81,20 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
+// A flagError is what is wrong with a flag.
+type flagError struct {
+	message string
+	meant   string // the flag that may be meant, empty for none
+}
+
+func (e *flagError) Error() string { return e.message }
+
+func wrongFlag(format string, args ...any) *flagError {
+	return &flagError{message: fmt.Sprintf(format, args...)}
+}
+
 // splitFlags splits args into flags, each in one argument, and the rest.
-func splitFlags(takesValue map[string]bool, args []string) (flags, rest []string, err error) {
+func splitFlags(takesValue map[string]bool, args []string) (flags, rest []string, err *flagError) {
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -95,21 +109,25 @@ func splitFlags(takesValue map[string]bool, args []string) (flags, rest []string
 		needsValue, known := takesValue[name]
 		switch {
 		case !known:
-			return nil, nil, fmt.Errorf("there is no flag %q", strings.SplitN(arg, "=", 2)[0])
+			err := wrongFlag("there is no flag %q", strings.SplitN(arg, "=", 2)[0])
+			if meant := Nearest(name, slices.Sorted(maps.Keys(takesValue))); meant != "" {
+				err.meant = "--" + meant
+			}
+			return nil, nil, err
 		case needsValue && !hasValue:
 			if len(args) == 0 || len(args[0]) > 1 && args[0][0] == '-' {
-				return nil, nil, fmt.Errorf("flag --%s wants a value", name)
+				return nil, nil, wrongFlag("flag --%s wants a value", name)
 			}
 			value, args = args[0], args[1:]
 		case !needsValue && hasValue:
 			if _, err := strconv.ParseBool(value); err != nil {
-				return nil, nil, fmt.Errorf("flag --%s is true or false, not %q", name, value)
+				return nil, nil, wrongFlag("flag --%s is true or false, not %q", name, value)
 			}
 		case !needsValue:
 			value = "true"
 		}
 		if value == "" { // a script's variable that is not set
-			return nil, nil, fmt.Errorf("flag --%s has an empty value", name)
+			return nil, nil, wrongFlag("flag --%s has an empty value", name)
 		}
 		flags = append(flags, "--"+name+"="+value)
 	}

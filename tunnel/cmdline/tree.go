@@ -24,7 +24,7 @@ func WrongUsage(c *cli.Context, err error, _ bool) error {
 func Group(name, usage string, commands ...*cli.Command) *cli.Command {
 	return &cli.Command{Name: name, Usage: usage, Subcommands: commands, Action: func(c *cli.Context) error {
 		if name := c.Args().First(); name != "" {
-			return Usage("see "+c.Command.HelpName+" --help", "there is no command %q", name)
+			return NoCommand(name, commands, c.Command.HelpName+" --help")
 		}
 		return cli.ShowSubcommandHelp(c)
 	}}
