@@ -36,6 +36,25 @@ func (s *Session) Join(ctx context.Context, conn net.Conn, hello Hello) error {
 	return s.run(l)
 }
 
+// Look asks a relay whom it takes an agent for, over conn, which it closes: there
+// is no session. A refusal is a *RejectError, a peer that is no relay ErrNotRelay.
+func Look(ctx context.Context, conn net.Conn, hello Hello) (*Welcome, error) {
+	defer conn.Close()
+	// A connection that takes no deadline fails at its first use.
+	_ = conn.SetDeadline(time.Now().Add(prefaceTimeout))
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	hello.Kind = KindProbe
+	p, err := appendHello(&hello)
+	if err == nil {
+		_, err = conn.Write(p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write preface: %w", err)
+	}
+	return readWelcome(conn)
+}
+
 // greet exchanges prefaces over conn and returns the lane that follows.
 func (s *Session) greet(ctx context.Context, conn net.Conn, hello *Hello, first []Message) (*lane, *Welcome, error) {
 	g := &greeting{Conn: conn, done: make(chan struct{})}

@@ -187,31 +187,61 @@ func TestNothingBeforeWelcome(t *testing.T) {
 	<-flooded
 }
 
-func TestProbe(t *testing.T) {
-	a, r := net.Pipe()
-	answered := make(chan bool)
+func TestLook(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer func(net.Conn) error
+		want   string // the account, or the error
+	}{
+		{"taken", (&Welcome{Relay: "id", Account: "ci"}).Write, "ci"},
+		{"refused", func(c net.Conn) error { return Reject(c, &RejectError{Code: RejectToken, Message: "bad token"}) }, "relay refused: bad token"},
+		{"no relay", func(c net.Conn) error { _, err := io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n"); return err }, ErrNotRelay.Error()},
+		{"closed", func(c net.Conn) error { return nil }, "read preface: EOF"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, r := connPair(t)
+			answered := make(chan struct{})
+			go func() {
+				defer close(answered)
+				defer r.Close()
+				h, err := ReadHello(r)
+				if err != nil || h.Kind != KindProbe || h.Token != "x" {
+					t.Errorf("hello %+v, %v", h, err)
+				}
+				if err := tt.answer(r); err != nil {
+					t.Error(err)
+				}
+			}()
+			w, err := Look(context.Background(), a, Hello{Token: "x"})
+			got := ""
+			if err != nil {
+				got = err.Error()
+			} else {
+				got = w.Account
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			<-answered
+			if _, err := a.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("the connection is left open: %v", err)
+			}
+		})
+	}
+}
+
+// A relay that does not answer is not waited for once the context has ended.
+func TestLookEndsWithItsContext(t *testing.T) {
+	a, r := connPair(t)
+	defer r.Close()
+	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		defer close(answered)
-		defer r.Close()
-		h, err := ReadHello(r)
-		if err != nil || h.Kind != KindProbe {
-			t.Errorf("hello %+v, %v", h, err)
-		}
-		if err := (&Welcome{Relay: "id"}).Write(r); err != nil {
-			t.Error(err)
-		}
+		ReadHello(r)
+		cancel()
 	}()
-	hello, err := appendHello(&Hello{Kind: KindProbe})
-	if err != nil {
-		t.Fatal(err)
+	if _, err := Look(ctx, a, Hello{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
 	}
-	a.Write(hello)
-	w, err := readWelcome(a)
-	if err != nil || w.Relay != "id" {
-		t.Errorf("welcome %+v, %v", w, err)
-	}
-	<-answered
-	a.Close()
 }
 
 func TestPrefaceIsBounded(t *testing.T) {
