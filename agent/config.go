@@ -44,6 +44,11 @@ type Config struct {
 	// which only a relay on loopback can admit.
 	Token string
 
+	// Logins are the tokens that the user has stored, each for one relay: it goes to
+	// no other, and there takes the place of Token and Identity. If nil, there are
+	// none.
+	Logins map[RelayURL]string
+
 	// Identity shows who the agent is in place of a Token, which must be empty
 	// then. If nil, the Token is all.
 	Identity *Identity
@@ -162,8 +167,8 @@ func (c *Config) check() error {
 	switch {
 	case c.Token != "" && c.Identity != nil:
 		return cmdline.Usage("leave one of them away", "a token and an identity are to be shown")
-	case !validToken(c.Token):
-		return cmdline.Usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
+	case !ValidToken(c.Token):
+		return malformed()
 	case c.Domain != "" && (c.Name != "" || c.Random):
 		return cmdline.Usage("leave it away: the relay knows the domain's name", "a name and a domain are asked for")
 	case c.Domain != "" && !validDomain(c.Domain):
@@ -196,11 +201,17 @@ func (c *Config) checkRelays() error {
 			return cmdline.Usage("name each once", "relay %s is named twice", relay)
 		case relay.Plain && !c.Insecure && !relay.Loopback():
 			return cmdline.Usage("use https://, or add --insecure if nobody can listen in", "relay %s would get the token unencrypted", relay)
-		case c.Token == "" && c.Identity == nil && !relay.Loopback():
-			return cmdline.Usage("put it into SHARE_TOKEN, or name a file with --token-file", "relay %s wants a token", relay)
+		case c.Token == "" && c.Identity == nil && c.Logins[relay] == "" && !relay.Loopback():
+			return cmdline.Usage("put it into SHARE_TOKEN, name a file with --token-file, or keep it with share login "+relay.String(), "relay %s wants a token", relay)
+		case !ValidToken(c.Logins[relay]):
+			return malformed()
 		}
 	}
 	return nil
+}
+
+func malformed() error {
+	return cmdline.Usage("a token is one line of printable ASCII without spaces, at most 4096 bytes", "the token is malformed")
 }
 
 // validDomain reports whether s may be a domain, in lower case.
@@ -216,8 +227,8 @@ const maxDomain = 253
 // within its bound.
 const maxToken = 4 << 10
 
-// validToken reports whether s is empty or a token that a file's line can
+// ValidToken reports whether s is empty or a token that a file's line can
 // hold.
-func validToken(s string) bool {
+func ValidToken(s string) bool {
 	return len(s) <= maxToken && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }

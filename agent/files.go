@@ -16,10 +16,20 @@ func LoadToken(file string) (string, error) {
 	if err != nil {
 		return "", cmdline.Unusable(hint, err)
 	}
-	line := strings.TrimSpace(string(b))
-	words := strings.Fields(line)
-	if len(words) == 0 || len(words) > 2 || strings.ContainsAny(line, "\r\n") {
+	token, ok := ParseToken(string(b))
+	if !ok {
 		return "", cmdline.Unusable(hint, fmt.Errorf("%s has no token, or more than one", file))
 	}
-	return words[len(words)-1], nil
+	return token, nil
+}
+
+// ParseToken returns the token in a text of one line, which may have the label of
+// its account before it; ok is false if there is none, or more than one.
+func ParseToken(text string) (token string, ok bool) {
+	line := strings.TrimSpace(text)
+	words := strings.Fields(line)
+	if len(words) == 0 || len(words) > 2 || strings.ContainsAny(line, "\r\n") {
+		return "", false
+	}
+	return words[len(words)-1], true
 }

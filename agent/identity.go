@@ -64,7 +64,7 @@ func (i *Identity) obtain(ctx context.Context, proxy func(*url.URL) (*url.URL, e
 			return "", err
 		}
 	}
-	if token == "" || !validToken(token) {
+	if token == "" || !ValidToken(token) {
 		return "", i.unusable(fmt.Sprintf("a token of %d bytes, which is none", len(token)))
 	}
 	return token, nil

@@ -110,7 +110,13 @@ func (r *fakeRelay) serveAgent(conn net.Conn) {
 			return
 		}
 	}
-	s, err := tunnel.Accept(conn, &tunnel.Welcome{Account: "test"})
+	welcome := &tunnel.Welcome{Account: "test"}
+	if h.Kind == tunnel.KindProbe {
+		welcome.Write(conn)
+		conn.Close()
+		return
+	}
+	s, err := tunnel.Accept(conn, welcome)
 	if err != nil {
 		return
 	}

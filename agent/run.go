@@ -140,6 +140,9 @@ func newLoops(a *Agent) (loops []*loop) {
 	for _, relay := range relays {
 		l := &loop{Agent: a, cfg: a.cfg}
 		l.cfg.Relay = relay
+		if token := a.cfg.Logins[relay]; token != "" {
+			l.cfg.Token, l.cfg.Identity = token, nil
+		}
 		l.dialer = newDialer(&l.cfg)
 		if len(relays) > 1 {
 			l.label = relay.String()

@@ -18,7 +18,11 @@ func (l *loop) verdict(err error, met bool) *cmdline.Error {
 	}
 	if r, ok := errors.AsType[*tunnel.RejectError](err); ok {
 		e := refusal(r.Code, r.Message, r.RetryAfter, err)
-		if e != nil && e.Code == cmdline.ExitToken && l.cfg.Identity != nil {
+		switch {
+		case e == nil || e.Code != cmdline.ExitToken:
+		case l.cfg.Logins[l.cfg.Relay] != "":
+			e.Hint = "log in again: share login " + l.cfg.Relay.String()
+		case l.cfg.Identity != nil:
 			e.Hint = "ask the relay's owner to trust the identity of " + l.cfg.Identity.String() + ", with share relay trust"
 		}
 		return e
