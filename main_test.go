@@ -48,6 +48,8 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SHARE_STATE_DIR", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("SHARE_CONFIG_DIR", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("SHARE_KEYRING", "off")
 			env.Setenv("NL", "\n")
 			env.Values["processes"] = map[string]*process{}
 			env.Values["asked"] = map[string]chan answer{}
@@ -64,36 +66,37 @@ func TestScript(t *testing.T) {
 // below them nobody looks up.
 func TestArrows(t *testing.T) {
 	may := map[string][]string{
-		"share":                {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
-		"share/agent":          {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
-		"share/agent/child":    {"share/tunnel/cmdline"},
-		"share/agent/command":  {"share/agent", "share/agent/child", "share/agent/control", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
-		"share/agent/control":  {"share/agent", "share/tunnel", "share/tunnel/local"},
-		"share/agent/runner":   {"share/agent", "share/agent/terminal", "share/tunnel"},
-		"share/agent/target":   {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
-		"share/agent/terminal": {"share/agent", "share/tunnel", "share/tunnel/cmdline"},
-		"share/relay":          {"share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/domain", "share/relay/edge", "share/relay/handover", "share/relay/identity", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/local", "share/tunnel/nbio"},
-		"share/relay/access":   {},
-		"share/relay/account":  {"share/relay/store", "share/tunnel"},
-		"share/relay/acme":     {},
-		"share/relay/admin":    {"share/relay/account", "share/relay/domain", "share/relay/handover", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel/local"},
-		"share/relay/command":  {"share/relay", "share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/doctor", "share/relay/handover", "share/relay/store", "share/tunnel/cmdline"},
-		"share/relay/dns":      {},
-		"share/relay/doctor":   {},
-		"share/relay/domain":   {"share/relay/account", "share/relay/route", "share/tunnel"},
-		"share/relay/edge":     {"share/relay/access", "share/relay/meter", "share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
-		"share/relay/handover": {"share/relay/route"},
-		"share/relay/identity": {},
-		"share/relay/meter":    {"share/tunnel"},
-		"share/relay/store":    {},
-		"share/relay/route":    {"share/relay/account", "share/tunnel"},
-		"share/tunnel":         {"share/tunnel/nbio", "github.com/hashicorp/yamux"},
-		"share/tunnel/cmdline": {},
-		"share/tunnel/http1":   {"share/tunnel"},
-		"share/tunnel/local":   {},
-		"share/tunnel/nbio":    {},
-		"share/tunnel/procs":   {},
-		"share/tunnel/websock": {"github.com/coder/websocket"},
+		"share":                  {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
+		"share/agent":            {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
+		"share/agent/child":      {"share/tunnel/cmdline"},
+		"share/agent/command":    {"share/agent", "share/agent/child", "share/agent/control", "share/agent/credential", "share/agent/runner", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
+		"share/agent/control":    {"share/agent", "share/tunnel", "share/tunnel/local"},
+		"share/agent/credential": {"share/agent", "share/tunnel/cmdline"},
+		"share/agent/runner":     {"share/agent", "share/agent/terminal", "share/tunnel"},
+		"share/agent/target":     {"share/tunnel", "share/tunnel/http1", "share/tunnel/nbio"},
+		"share/agent/terminal":   {"share/agent", "share/tunnel", "share/tunnel/cmdline"},
+		"share/relay":            {"share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/domain", "share/relay/edge", "share/relay/handover", "share/relay/identity", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel", "share/tunnel/local", "share/tunnel/nbio"},
+		"share/relay/access":     {},
+		"share/relay/account":    {"share/relay/store", "share/tunnel"},
+		"share/relay/acme":       {},
+		"share/relay/admin":      {"share/relay/account", "share/relay/domain", "share/relay/handover", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel/local"},
+		"share/relay/command":    {"share/relay", "share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/doctor", "share/relay/handover", "share/relay/store", "share/tunnel/cmdline"},
+		"share/relay/dns":        {},
+		"share/relay/doctor":     {},
+		"share/relay/domain":     {"share/relay/account", "share/relay/route", "share/tunnel"},
+		"share/relay/edge":       {"share/relay/access", "share/relay/meter", "share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
+		"share/relay/handover":   {"share/relay/route"},
+		"share/relay/identity":   {},
+		"share/relay/meter":      {"share/tunnel"},
+		"share/relay/store":      {},
+		"share/relay/route":      {"share/relay/account", "share/tunnel"},
+		"share/tunnel":           {"share/tunnel/nbio", "github.com/hashicorp/yamux"},
+		"share/tunnel/cmdline":   {},
+		"share/tunnel/http1":     {"share/tunnel"},
+		"share/tunnel/local":     {},
+		"share/tunnel/nbio":      {},
+		"share/tunnel/procs":     {},
+		"share/tunnel/websock":   {"github.com/coder/websocket"},
 
 		"share/relay/identity/identitytest": {}, // for tests
 	}
