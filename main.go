@@ -78,6 +78,7 @@ func commands() []*cli.Command {
 	sharing := agentcommand.Commands(agentcommand.Process{
 		Version:     version,
 		StateDir:    stateDir(),
+		ConfigDir:   configDir(),
 		RuntimeDir:  os.Getenv("XDG_RUNTIME_DIR"),
 		TempDir:     os.TempDir(),
 		Args:        os.Args[1:],
@@ -119,14 +120,23 @@ func envToken(file string) string {
 
 // stateDir is the folder for what outlives a process, empty if there is none.
 func stateDir() string {
-	state := os.Getenv("XDG_STATE_HOME")
-	if home, err := os.UserHomeDir(); state == "" && err == nil {
-		state = filepath.Join(home, ".local", "state")
+	return folder("SHARE_STATE_DIR", "XDG_STATE_HOME", filepath.Join(".local", "state"))
+}
+
+// configDir is the folder for what the user has set, likewise.
+func configDir() string { return folder("SHARE_CONFIG_DIR", "XDG_CONFIG_HOME", ".config") }
+
+// folder is what the variable own has, or else the program's own below that of all
+// programs: the variable all, or usual in the user's home.
+func folder(own, all, usual string) string {
+	base := os.Getenv(all)
+	if home, err := os.UserHomeDir(); base == "" && err == nil {
+		base = filepath.Join(home, usual)
 	}
-	if dir := os.Getenv("SHARE_STATE_DIR"); dir != "" || state == "" {
+	if dir := os.Getenv(own); dir != "" || base == "" {
 		return dir
 	}
-	return filepath.Join(state, "share")
+	return filepath.Join(base, "share")
 }
 
 // again returns a command that runs the program once more, as it was started.

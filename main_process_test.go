@@ -23,11 +23,13 @@ import (
 //	start [-tty] NAME COMMAND ARG...   run a command beside the script, -tty at a terminal
 //	await NAME RE [VAR...]             wait until it writes a line like RE, and set each VAR to a group of RE
 //	type NAME TEXT                     type TEXT, in which \r and \x1b are escapes, at its terminal
+//	unechoed NAME                      wait until its terminal does not show what is typed
 //	pid NAME VAR                       set VAR to its process id
 //	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP or USR2
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
 //	reap                               kill what share http --detach leaves behind, when the script ends
-//	fails CODE RE COMMAND ARG...       run a command that must end with CODE and one line on stderr, which is like RE
+//	fails [-in FILE] CODE RE COMMAND ARG...
+//	                                   run a command that must end with CODE and one line on stderr, which is like RE
 //	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it
 //	target -unix VAR PATH              serve HTTP at a unix socket, and set VAR to its path
 //	gated, open                        wait until a request for /gate is at a target; let all of them be answered
@@ -51,6 +53,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"start":       start,
 		"await":       await,
 		"type":        typeKeys,
+		"unechoed":    unechoed,
 		"pid":         pid,
 		"signal":      sendSignal,
 		"ended":       ended,
@@ -198,10 +201,40 @@ func typeKeys(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
+func unechoed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: unechoed name")
+	}
+	p := find(ts, args[0])
+	if p.keys == nil {
+		ts.Fatalf("%s has no terminal", args[0])
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for timeout := time.After(patience); ; {
+		echo, err := echoes(p.keys)
+		ts.Check(err)
+		if !echo {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-p.done:
+			ts.Fatalf("%s ended, and its terminal has shown all that was typed", args[0])
+		case <-timeout:
+			ts.Fatalf("the terminal of %s shows what is typed, after %v", args[0], patience)
+		}
+	}
+}
+
 // fails runs a command to its end. Its output is what stdout and stderr match.
 func fails(ts *testscript.TestScript, neg bool, args []string) {
+	var stdin io.Reader
+	if len(args) > 1 && args[0] == "-in" {
+		stdin, args = strings.NewReader(ts.ReadFile(args[1])), args[2:]
+	}
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: fails code regexp command arg...")
+		ts.Fatalf("usage: fails [-in file] code regexp command arg...")
 	}
 	path, err := exec.LookPath(args[2])
 	ts.Check(err)
@@ -211,7 +244,7 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.WaitDelay = time.Second // for one that leaves another behind
 	var stdout, stderr bytes.Buffer
 	cmd.Args[0], cmd.Dir, cmd.Env = args[2], ts.MkAbs("."), environ(ts)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
 	cmd.Run()
 	stdout.WriteTo(ts.Stdout())
 	text := stderr.String()
@@ -265,7 +298,7 @@ func find(ts *testscript.TestScript, name string) *process {
 // environ gives the environment for a process: testscript does not tell it all.
 func environ(ts *testscript.TestScript) (env []string) {
 	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "LC_ALL", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
-		"SHARE_STATE_DIR", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
+		"SHARE_STATE_DIR", "SHARE_CONFIG_DIR", "SHARE_KEYRING", "DBUS_SESSION_BUS_ADDRESS", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
 		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
 	for _, name := range names {
 		if v := ts.Getenv(name); v != "" {

@@ -43,3 +43,12 @@ func terminalFor(cmd *exec.Cmd) (keys *os.File, read func(), err error) {
 		master.Close()
 	}, nil
 }
+
+// echoes reports whether a terminal shows what is typed.
+func echoes(terminal *os.File) (bool, error) {
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		return false, err
+	}
+	return state.Lflag&unix.ECHO != 0, nil
+}

@@ -28,18 +28,24 @@ func (a *asking) command(name, usage, want string, do func(ctx context.Context, 
 		case c.NArg() > 1:
 			return cmdline.Usage("", "%s takes one argument, %s", name, want)
 		}
-		ctx, stop := a.process.UntilSignal(func() {})
-		defer stop()
-		err := do(ctx, c.Args().First())
-		if sig, ok := errors.AsType[cmdline.Interrupt](context.Cause(ctx)); ok && err != nil {
-			return cli.Exit("", 128+int(sig.Signal))
-		}
-		return err
+		return a.process.interruptible(func(ctx context.Context) error { return do(ctx, c.Args().First()) })
 	}}
 	if want != "" {
 		c.ArgsUsage = "[" + want + "]"
 	}
 	return c
+}
+
+// interruptible runs do, whose context ends with a signal to stop. If do fails
+// then, that is an end by the signal.
+func (p *Process) interruptible(do func(context.Context) error) error {
+	ctx, stop := p.UntilSignal(func() {})
+	defer stop()
+	err := do(ctx)
+	if sig, ok := errors.AsType[cmdline.Interrupt](context.Cause(ctx)); ok && err != nil {
+		return cli.Exit("", 128+int(sig.Signal))
+	}
+	return err
 }
 
 // agents are all that run.

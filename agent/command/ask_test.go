@@ -90,7 +90,7 @@ func TestAge(t *testing.T) {
 // What an agent was told is shown as it was, and no secret with it.
 func TestOptions(t *testing.T) {
 	const secret = "s3cret-token"
-	s := &sharing{relays: []string{"share.example.com"}, tokenFile: "/home/me/token"}
+	s := &sharing{entry: entry{relays: []string{"share.example.com"}, tokenFile: "/home/me/token"}}
 	s.agent.Token = secret
 	s.agent.Target.Hold, s.agent.Grace, s.agent.Name = 90*time.Second, -1, "web"
 	s.style.Reveal = tunnel.RevealBrief

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 )
@@ -16,6 +17,7 @@ import (
 type Process struct {
 	Version    string              // of the program
 	StateDir   string              // for what outlives a process, empty if there is none
+	ConfigDir  string              // for what the user has set, likewise
 	RuntimeDir string              // for what ends with the user's session, likewise
 	TempDir    string              // for what is temporary
 	Getenv     func(string) string // its environment
@@ -69,5 +71,5 @@ type Inside interface {
 
 // Commands returns them all.
 func Commands(p Process) []*cli.Command {
-	return append([]*cli.Command{httpCommand(p)}, askingCommands(p)...)
+	return slices.Concat([]*cli.Command{httpCommand(p)}, askingCommands(p), []*cli.Command{loginCommand(p), logoutCommand(p), whoamiCommand(p)})
 }

@@ -99,6 +99,8 @@ func (s *sharing) options() any {
 	switch {
 	case s.agent.Token != "":
 		credential = "token"
+	case len(s.agent.Logins) > 0:
+		credential = "login"
 	case s.agent.Identity != nil:
 		credential = s.agent.Identity.String()
 	}

@@ -35,8 +35,8 @@ type sharing struct {
 	control controlled
 	detach  detaching
 
-	relays                         []string
-	relayCA, tokenFile, errorPages string
+	entry
+	errorPages string
 
 	running atomic.Pointer[agent.Agent] // that the view looks at
 }
@@ -48,15 +48,11 @@ func httpCommand(p Process) *cli.Command {
 		Usage:     "share a web target",
 		ArgsUsage: "TARGET [-- COMMAND…]",
 		Description: "TARGET is a port of this machine (8080), host:port, http://, https://, h2c:// or h2://host:port, or unix:/path.\n" +
-			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN or --token-file.\n" +
+			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN, --token-file or share login.\n" +
 			"COMMAND is started once there is a URL, which it finds in SHARE_URL; the tunnel is ready when the target is up, and\n" +
 			"ends with COMMAND, with its exit code.",
 		Action: s.share,
-		Flags: slices.Concat([]cli.Flag{
-			cmdline.Texts("relay", "use the relay at `ADDR`: share.example.com, https://host:port or http://127.0.0.1:7070; several, if it is given again (default: one in this process)", &s.relays),
-			cmdline.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &s.relayCA),
-			cmdline.Text("token-file", "read the token from `FILE`", &s.tokenFile),
-			cmdline.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &s.agent.Insecure),
+		Flags: slices.Concat(s.entry.flags(), []cli.Flag{
 			cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
 			cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
 			cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
@@ -170,6 +166,9 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 		return 0, "", err
 	}
 	s.job.Mask(s.agent.Token)
+	for _, token := range s.agent.Logins {
+		s.job.Mask(token)
+	}
 	s.running.Store(a)
 	run, cut := a.Run, a.Cut
 	if inside != nil {
@@ -203,37 +202,8 @@ func (s *sharing) serve(view *terminal.View) (code int, reason string, err error
 func (s *sharing) load() (err error) {
 	cfg := &s.agent
 	cfg.Domain = strings.ToLower(strings.TrimSuffix(cfg.Domain, "."))
-	far := false // a relay is not on this machine
-	for i, relay := range s.relays {
-		u, err := agent.ParseRelay(relay, cfg.Insecure)
-		if err != nil {
-			return err
-		}
-		far = far || !u.Loopback()
-		if i == 0 {
-			cfg.Relay = u
-		} else {
-			cfg.Others = append(cfg.Others, u)
-		}
-	}
-	if len(s.relays) > 0 {
-		if cfg.Token = s.process.Token(s.tokenFile); cfg.Token == "" && s.tokenFile != "" {
-			if cfg.Token, err = agent.LoadToken(s.tokenFile); err != nil {
-				return err
-			}
-		}
-	}
-	if cfg.Token == "" && far {
-		cfg.Identity = agent.FindIdentity(s.process.Getenv)
-		if cfg.Identity == nil && s.process.Getenv("GITHUB_ACTIONS") == "true" {
-			return cmdline.Usage("put a token into SHARE_TOKEN, or give the job the permission id-token: write and have the relay trust it",
-				"relay %s wants a token, and the job has no identity", cfg.Relay)
-		}
-	}
-	if s.relayCA != "" {
-		if cfg.RelayCA, err = cmdline.LoadRoots(s.relayCA); err != nil {
-			return err
-		}
+	if err := s.enter(&s.process, cfg); err != nil {
+		return err
 	}
 	if s.errorPages != "" {
 		if s.style.Pages, err = tunnel.ParsePages(os.DirFS(s.errorPages)); err != nil {
@@ -249,9 +219,7 @@ func (s *sharing) load() (err error) {
 		return err
 	}
 	cfg.Target.Style = &s.style
-	cfg.Proxy = s.process.Proxy
 	cfg.StateDir = s.process.StateDir
 	cfg.Folder, _ = os.Getwd() // without one, the target alone makes the name
-	cfg.Version = s.process.Version
 	return nil
 }
