@@ -20,11 +20,14 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := flags(t, "relay")
-	for name := range flags(t, "http") {
-		known[name] = true
+	for _, command := range []string{"http", "login"} {
+		for name := range flags(t, command) {
+			known[name] = true
+		}
 	}
-	// Tokens, what CI says of a job and what it is told are no flags.
-	variables := []string{"SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_ID_TOKEN", "SHARE_URL"}
+	// Tokens and where they are kept, what CI says of a job and what it is told are no
+	// flags.
+	variables := []string{"SHARE_TOKEN", "SHARE_KEYRING", "SHARE_ADMIN_TOKEN", "SHARE_ID_TOKEN", "SHARE_URL"}
 	for name := range known {
 		variables = append(variables, "SHARE_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 	}

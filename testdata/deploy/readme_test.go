@@ -32,6 +32,9 @@ func TestReadme(t *testing.T) {
 		{"make test", r.says(`go test .*\./testdata/deploy\b`)},
 		{"export SHARE_TOKEN=", r.export},
 		{"share http 8080 --relay", r.remote},
+		{"share login", r.login},
+		{"share whoami", r.says(`(?m)^https://share\.example\.com +\S+ +/.*/\.config/share/credentials\.json$`)},
+		{"share logout", r.says("^logged out of https://" + domain)},
 		{"share http 8080 --relay share.example.com --name pr-12", r.preview},
 		{"share http 8080 --detach", r.detach},
 		{"share ls", r.says(`(?m)^\w+ +http://\w+\.localhost:\d+ +localhost:\d+ +online `)},
@@ -147,6 +150,13 @@ func (r *readme) remote(c command) {
 		host = m[1]
 	}
 	r.share(r.t, c.text, host, r.own).stop(r.t)
+}
+
+// login has the token on stdin, and shares by it alone.
+func (r *readme) login(c command) {
+	token := secret.FindString(r.relay.match(r.t, paste)[1])
+	r.says("^logged in to https://" + domain + " as ")(command{text: "echo " + token + " | " + c.text})
+	r.share(r.t, "share http 8080", "", r.own).stop(r.t)
 }
 
 // preview runs the step of a job, which ends while its tunnel goes on.
