@@ -12,7 +12,7 @@ import (
 type EventKind uint8
 
 const (
-	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay, Identity
+	EventConnecting   EventKind = iota + 1 // a relay is being dialled: Relay, Identity; Target if there is a Tunnel
 	EventReady                             // the tunnel has its URL: URL, Name, Via, Verified, Reason
 	EventOpen                              // an exchange has become a connection: ID, Method, Target, Status, Protocol, Elapsed
 	EventRequest                           // an exchange ended: ID, Method, Target, Status, Cause, Detail, Elapsed, BytesIn, BytesOut
@@ -60,6 +60,7 @@ type Event struct {
 	Kind EventKind
 	Time time.Time
 
+	Tunnel   string // the tunnel's label in the file that has it; empty if a command line does
 	Relay    string // the relay as the user named it; but for EventConnecting, empty if there is only one
 	Identity string // what shows the relay who the agent is, in place of a token; empty if nothing does
 	URL      string // the tunnel's public URL
@@ -71,7 +72,7 @@ type Event struct {
 
 	ID       string        // the request's id, the same in every log
 	Method   string        // its method, as received
-	Target   string        // its request-target, as received
+	Target   string        // its request-target, as received; of a tunnel, what it shares
 	Status   int           // status sent to the visitor, 0 if none
 	Cause    tunnel.Cause  // what went wrong, CauseNone if nothing; after the head, Status is the target's
 	Detail   string        // one line on the cause, for the agent's owner
@@ -93,6 +94,8 @@ type Event struct {
 
 	Source string // the program that wrote a line
 	Stderr bool   // it wrote it to its stderr
+
+	Excerpt []string // lines of a file that Message is about, may be empty; in no JSON
 }
 
 // MarshalJSON gives the event as scripts see it: one object, in which "v" is 1,
@@ -111,18 +114,20 @@ type Event struct {
 //	output        source, stream ("stdout" or "stderr"), line
 //
 // An agent of several relays adds relay to ready, open, request and reconnecting, and to
-// a warning about one of them. Members may be added to a kind; none changes its meaning while "v" is 1.
+// a warning about one of them. A tunnel of share up has tunnel, its label, in all of
+// its events, and target in connecting. Members may be added to a kind; none changes its meaning while "v" is 1.
 // Bytes that are not UTF-8 become U+FFFD. events.schema.json, beside this file, says
 // the same as a JSON Schema.
 func (e Event) MarshalJSON() ([]byte, error) {
-	head := eventHead{1, e.Kind.String(), stamp(e.Time)}
+	head := eventHead{1, e.Kind.String(), stamp(e.Time), e.Tunnel}
 	switch e.Kind {
 	case EventConnecting:
 		return json.Marshal(struct {
 			eventHead
 			Relay    string `json:"relay"`
 			Identity string `json:"identity,omitempty"`
-		}{head, e.Relay, e.Identity})
+			Target   string `json:"target,omitempty"`
+		}{head, e.Relay, e.Identity, e.Target})
 	case EventReady:
 		return json.Marshal(struct {
 			eventHead
@@ -225,6 +230,8 @@ type eventHead struct {
 	V     int    `json:"v"`
 	Event string `json:"event"`
 	Time  string `json:"time"`
+
+	Tunnel string `json:"tunnel,omitempty"`
 }
 
 // stamp gives t in UTC, so that lines sort.

@@ -30,13 +30,13 @@ func fullEvent(t *testing.T, kind EventKind) Event {
 	t.Helper()
 	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	e := Event{
-		Kind: kind, Time: at,
+		Kind: kind, Time: at, Tunnel: "web",
 		Relay: "https://share.example.com", Identity: "GitHub Actions of acme/web",
 		URL: "https://abc.share.example.com", Name: "abc", Via: "a WebSocket", Verified: true, Reason: "the link was cut",
 		ID: "1", Method: "GET", Target: "/", Status: 502, Cause: tunnel.TargetRefused, Detail: "connection refused", Elapsed: 1200 * time.Microsecond,
 		BytesIn: 7, BytesOut: 8, Protocol: "websocket",
 		Drained: true, Retry: 100 * time.Millisecond, Attempt: 2, Open: 3, Up: true, Since: at, Code: 5, Message: "relay refused: taken", Hint: "choose another --name",
-		Source: "npm", Stderr: true,
+		Source: "npm", Stderr: true, Excerpt: []string{"   1 | version: 2"},
 	}
 	for field, value := range reflect.ValueOf(e).Fields() {
 		if value.IsZero() {
@@ -136,52 +136,62 @@ func TestEventsOnlyGain(t *testing.T) {
 	promised := readPromised(t)
 	_, schema := compileSchema(t)
 	defs := schema["$defs"].(map[string]any)
+	none := slices.Max(kinds()) + 1 // an event of no kind has what all have
+	every := slices.Sorted(maps.Keys(membersOf(t, fullEvent(t, none))))
+	onlyGain(t, "every", none, nil, promised["every"], schema)
+	delete(promised, "every")
 	for _, kind := range kinds() {
-		full, least := membersOf(t, fullEvent(t, kind)), membersOf(t, Event{Kind: kind})
-		var got []string
-		for member := range full {
-			if slices.Contains([]string{"v", "event", "time"}, member) {
-				continue
-			}
-			if _, always := least[member]; !always {
-				member += "?"
-			}
-			got = append(got, member)
-		}
-		want := promised[kind.String()]
-		delete(promised, kind.String())
-		for _, member := range want {
-			if !slices.Contains(got, member) && !slices.Contains(got, strings.TrimSuffix(member, "?")) {
-				t.Errorf("%v: got %q, want %s among them, as was promised", kind, got, member)
-			}
-		}
-		for _, member := range got {
-			if !slices.Contains(want, member) {
-				t.Errorf("%v: %s is new: promise it in testdata/events.golden", kind, member)
-			}
-		}
 		def, _ := defs[kind.String()].(map[string]any)
 		if def == nil {
 			t.Errorf("the schema has no %v", kind)
 			continue
 		}
-		properties, _ := def["properties"].(map[string]any)
-		required, _ := def["required"].([]any)
-		var described []string
-		for member := range properties {
-			if !slices.Contains(required, any(member)) {
-				member += "?"
-			}
-			described = append(described, member)
-		}
-		slices.Sort(got)
-		slices.Sort(described)
-		if !slices.Equal(described, got) {
-			t.Errorf("%v: the schema has %q, want %q", kind, described, got)
-		}
+		onlyGain(t, kind.String(), kind, every, promised[kind.String()], def)
+		delete(promised, kind.String())
 	}
 	for kind := range maps.Keys(promised) {
 		t.Errorf("the kind %s was promised, and is gone", kind)
+	}
+}
+
+// onlyGain holds the members of events of a kind, but for those of leave, to what
+// was promised of them, and def, what the schema says of them, to both.
+func onlyGain(t *testing.T, name string, kind EventKind, leave, promised []string, def map[string]any) {
+	t.Helper()
+	full, least := membersOf(t, fullEvent(t, kind)), membersOf(t, Event{Kind: kind})
+	var got []string
+	for member := range full {
+		if slices.Contains(leave, member) {
+			continue
+		}
+		if _, always := least[member]; !always {
+			member += "?"
+		}
+		got = append(got, member)
+	}
+	for _, member := range promised {
+		if !slices.Contains(got, member) && !slices.Contains(got, strings.TrimSuffix(member, "?")) {
+			t.Errorf("%s: got %q, want %s among them, as was promised", name, got, member)
+		}
+	}
+	for _, member := range got {
+		if !slices.Contains(promised, member) {
+			t.Errorf("%s: %s is new: promise it in testdata/events.golden", name, member)
+		}
+	}
+	properties, _ := def["properties"].(map[string]any)
+	required, _ := def["required"].([]any)
+	var described []string
+	for member := range properties {
+		if !slices.Contains(required, any(member)) {
+			member += "?"
+		}
+		described = append(described, member)
+	}
+	slices.Sort(got)
+	slices.Sort(described)
+	if !slices.Equal(described, got) {
+		t.Errorf("%s: the schema has %q, want %q", name, described, got)
 	}
 }
 

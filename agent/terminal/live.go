@@ -174,7 +174,7 @@ func eventLine(e agent.Event, s *state, st *style, hint string) string {
 		}
 		return st.fair.Render("Warning: ") + about + escape(e.Message) + "\n"
 	case agent.EventError:
-		return st.bad.Render("share: ") + strings.TrimPrefix(errorLine(e.Message, e.Hint), "share: ")
+		return st.bad.Render("share: ") + strings.TrimPrefix(errorLine(e.Message, e.Hint), "share: ") + excerpt(e.Excerpt)
 	case agent.EventOutput:
 		return outputLine(e, st.dim)
 	case agent.EventStopped:

@@ -17,11 +17,11 @@ import (
 type plain struct {
 	log   logger
 	quiet bool
-	state state
+	state states
 }
 
 func newPlain(cfg Config) *plain {
-	p := &plain{quiet: cfg.Mode == Quiet, state: state{target: cfg.Target}}
+	p := &plain{quiet: cfg.Mode == Quiet, state: newStates(cfg.Target)}
 	p.log.handler = slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: cfg.Level})
 	return p
 }
@@ -29,11 +29,14 @@ func newPlain(cfg Config) *plain {
 func (p *plain) show(out *output, e agent.Event) {
 	news := p.state.apply(e)
 	if news.url {
+		if e.Tunnel != "" {
+			out.stdout = append(append(out.stdout, escape(e.Tunnel)...), ' ')
+		}
 		out.stdout = append(append(out.stdout, escape(e.URL)...), '\n')
 	}
 	switch {
 	case e.Kind == agent.EventError:
-		out.stderr = append(out.stderr, errorLine(e.Message, e.Hint)...)
+		out.stderr = append(append(out.stderr, errorLine(e.Message, e.Hint)...), excerpt(e.Excerpt)...)
 	case e.Kind == agent.EventOutput && p.quiet:
 		out.stderr = append(append(out.stderr, e.Message...), '\n')
 	case e.Kind == agent.EventOutput:
@@ -46,11 +49,11 @@ func (p *plain) show(out *output, e agent.Event) {
 // events shows events as they are, and logs of log/slog's JSON form.
 type events struct {
 	log   logger
-	state state
+	state states
 }
 
 func newJSON(cfg Config) *events {
-	j := &events{state: state{target: cfg.Target}}
+	j := &events{state: newStates(cfg.Target)}
 	j.log.handler = slog.NewJSONHandler(&j.log, &slog.HandlerOptions{Level: cfg.Level})
 	j.log.ascii = true
 	return j
@@ -105,6 +108,9 @@ func (l *logger) append(b []byte, e agent.Event, hint string) []byte {
 // record gives an event as a log has it.
 func record(e agent.Event) (slog.Level, string, []slog.Attr) {
 	level, msg, attrs := recordOf(e)
+	if e.Tunnel != "" {
+		attrs = append([]slog.Attr{slog.String("tunnel", e.Tunnel)}, attrs...)
+	}
 	if e.Relay != "" && e.Kind != agent.EventConnecting {
 		attrs = append(attrs, slog.String("relay", e.Relay)) // one of several
 	}
@@ -118,6 +124,9 @@ func recordOf(e agent.Event) (slog.Level, string, []slog.Attr) {
 		attrs := []slog.Attr{slog.String("relay", e.Relay)}
 		if e.Identity != "" {
 			attrs = append(attrs, slog.String("identity", e.Identity))
+		}
+		if e.Target != "" {
+			attrs = append(attrs, slog.String("target", e.Target))
 		}
 		return level, "connecting", attrs
 	case agent.EventReady:

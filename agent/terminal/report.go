@@ -3,19 +3,20 @@ package terminal
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"share/tunnel/cmdline"
 )
 
-// Report writes what ended the program to w, on one line that says what to do,
-// and returns the exit code that it means: 0 if err is nil. It is for errors
-// that no View shows.
+// Report writes what ended the program to w, on one line that says what to do, with
+// the lines of a file that it is about below, and returns the exit code that it
+// means: 0 if err is nil. It is for errors that no View shows.
 func Report(w io.Writer, err error) (code int) {
 	if err == nil {
 		return 0
 	}
 	e := asError(err)
-	io.WriteString(w, errorLine(e.Message, e.Hint)) // there is nowhere left to complain
+	io.WriteString(w, errorLine(e.Message, e.Hint)+excerpt(e.Excerpt)) // there is nowhere left to complain
 	return e.Code
 }
 
@@ -34,4 +35,13 @@ func errorLine(message, hint string) string {
 		line += ": " + escape(hint)
 	}
 	return line + "\n"
+}
+
+// excerpt gives lines of a file, set in from what is said of them.
+func excerpt(lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString("  " + escape(line) + "\n")
+	}
+	return b.String()
 }

@@ -212,7 +212,7 @@ func (v *View) Close(code int, reason string, err error) int {
 	if err != nil {
 		e := asError(err)
 		code, reason = e.Code, e.Message
-		v.Show(agent.Event{Kind: agent.EventError, Code: e.Code, Message: e.Message, Hint: e.Hint})
+		v.Show(agent.Event{Kind: agent.EventError, Code: e.Code, Message: e.Message, Hint: e.Hint, Excerpt: e.Excerpt})
 	}
 	v.Show(agent.Event{Kind: agent.EventStopped, Code: code, Reason: reason})
 	v.finish()

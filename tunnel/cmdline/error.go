@@ -28,6 +28,8 @@ type Error struct {
 	Message string // one line: what happened
 	Hint    string // one line: what to do; may be empty
 	Err     error  // the cause, if any
+
+	Excerpt []string // lines of a file that the message is about; may be empty
 }
 
 // Error gives the message alone: the hint is for main to show beside it.
