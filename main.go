@@ -20,6 +20,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/net/http/httpproxy"
+	"golang.org/x/term"
 
 	agentcommand "share/agent/command"
 	"share/agent/terminal"
@@ -91,9 +92,10 @@ func commands() []*cli.Command {
 		Proxy:       proxy,
 		Token:       envToken,
 		UntilSignal: signals.untilStop,
+		Reloading:   signals.untilStopOrReload,
 		Interrupt:   signals.interrupt,
-		Inside: func(avoid int) (agentcommand.Inside, error) {
-			return relay.NewLocal(avoid, version)
+		Inside: func(avoid ...int) (agentcommand.Inside, error) {
+			return relay.NewLocal(version, avoid...)
 		},
 	})
 	return append(sharing, relaycommand.Relay(relaycommand.Process{
@@ -201,6 +203,31 @@ func (s stopSignals) untilStop(cut func()) (_ context.Context, stop func()) {
 		return s.until(cut)
 	}
 	return s.until(cut, syscall.SIGHUP)
+}
+
+// untilStopOrReload is untilStop for an agent that SIGHUP has read its file anew. If
+// it has a terminal, that sends the signal when it ends.
+func (s stopSignals) untilStopOrReload(cut, reload func()) (_ context.Context, stop func()) {
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		if term.IsTerminal(int(f.Fd())) {
+			return s.untilStop(cut)
+		}
+	}
+	ctx, stopUntil := s.until(cut)
+	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() { // stop waits for it
+		defer close(ended)
+		for range hangups {
+			reload()
+		}
+	}()
+	return ctx, func() {
+		stopUntil()
+		signal.Stop(hangups)
+		close(hangups)
+		<-ended
+	}
 }
 
 func versionCommand() *cli.Command {

@@ -29,7 +29,8 @@ import (
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
 //	reap                               kill what share http --detach leaves behind, when the script ends
 //	fails [-in FILE] CODE RE COMMAND ARG...
-//	                                   run a command that must end with CODE and one line on stderr, which is like RE
+//	                                   run a command that must end with CODE and one line on stderr, which is like RE;
+//	                                   lines of a file may stand below
 //	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it
 //	target -unix VAR PATH              serve HTTP at a unix socket, and set VAR to its path
 //	gated, open                        wait until a request for /gate is at a target; let all of them be answered
@@ -46,6 +47,8 @@ import (
 //	until RE get ...                   get until the answer is like RE
 //	ask NAME get ...                   get beside the script
 //	[!] answered NAME                  wait for that, and write the answer to stdout
+//	load NAME URL                      ask for URL over several connections, again and again
+//	loaded NAME                        end that; each answer must have been a whole 200
 //	raw [-from ADDRESS] PORT TEXT      send TEXT, in which \r, \n and \xff are escapes, and write what comes back to stdout
 //	[!] differ A B                     compare two words
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
@@ -74,6 +77,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"until":       until,
 		"ask":         ask,
 		"answered":    answered,
+		"load":        load,
+		"loaded":      loaded,
 		"raw":         raw,
 		"differ":      differ,
 	}
@@ -256,8 +261,8 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "share: ") {
 			said = append(said, line)
-		} else if !strings.HasPrefix(line, "time=") && !strings.HasPrefix(line, "::") {
-			ts.Fatalf("stderr has a line that is neither an error, a log nor for a runner: %s", line)
+		} else if !strings.HasPrefix(line, "time=") && !strings.HasPrefix(line, "::") && !strings.HasPrefix(line, "  ") {
+			ts.Fatalf("stderr has a line that is neither an error, a log, of a file nor for a runner: %s", line)
 		}
 	}
 	re, err := regexp.Compile(args[1])
@@ -298,7 +303,7 @@ func find(ts *testscript.TestScript, name string) *process {
 // environ gives the environment for a process: testscript does not tell it all.
 func environ(ts *testscript.TestScript) (env []string) {
 	names := []string{"PATH", "HOME", "TMPDIR", "TERM", "LC_ALL", "NO_COLOR", "NO_PROXY", "HTTPS_PROXY", "SystemRoot",
-		"SHARE_STATE_DIR", "SHARE_CONFIG_DIR", "SHARE_KEYRING", "DBUS_SESSION_BUS_ADDRESS", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET",
+		"SHARE_STATE_DIR", "SHARE_CONFIG_DIR", "SHARE_KEYRING", "DBUS_SESSION_BUS_ADDRESS", "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_RELAY", "SHARE_NAME", "SHARE_TOKEN_FILE", "SHARE_QUIET", "SHARE_HOLD", "WEB_PORT",
 		"SSL_CERT_FILE", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "GITHUB_REPOSITORY", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
 	for _, name := range names {
 		if v := ts.Getenv(name); v != "" {

@@ -53,6 +53,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("NL", "\n")
 			env.Values["processes"] = map[string]*process{}
 			env.Values["asked"] = map[string]chan answer{}
+			env.Values["loads"] = map[string]*loading{}
 			env.Values["gate"] = newGate()
 			env.Values["issuer"] = &issuing{}
 			return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -12,8 +13,8 @@ import (
 // localPort is where a Local listens if it can: URLs stay the same then.
 const localPort = 7070
 
-// A Local is a relay on loopback for the one agent of its own process, which
-// reaches it by Dial.
+// A Local is a relay on loopback for the agents of its own process, which reach it
+// by Dial. While there is one tunnel, it is reached by the port alone.
 type Local struct {
 	relay *Relay
 	doors []Door
@@ -24,8 +25,8 @@ type Local struct {
 }
 
 // NewLocal listens at port 7070 of the loopback addresses, or at a free port if
-// that is taken. It never takes the port avoid, which is the agent's target's.
-func NewLocal(avoid int, version string) (*Local, error) {
+// that is taken. It never takes a port of avoid, which are those of the targets.
+func NewLocal(version string, avoid ...int) (*Local, error) {
 	listeners, err := listenLoopback(localPort, avoid)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (l *Local) Close() error {
 	return errors.Join(errs...)
 }
 
-// Dial connects the agent. It fails unless Serve runs.
+// Dial connects an agent. It fails unless Serve runs.
 func (l *Local) Dial(context.Context) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,7 +73,7 @@ func (l *Local) Dial(context.Context) (net.Conn, error) {
 	return agent, nil
 }
 
-// Serve serves while agent runs, which it calls with ctx, or with a context
+// Serve serves while agent runs, which has all agents and which it calls with ctx, or with a context
 // that ends earlier if the relay fails. The relay outlives the agent, so that
 // what is in flight when ctx ends can end. Serve returns after all that it
 // started has ended, with the agent's error or else the relay's.
@@ -108,9 +109,9 @@ func (l *Local) Serve(ctx context.Context, agent func(context.Context) error) er
 func (l *Local) Cut() { l.relay.Cut() }
 
 // listenLoopback listens at the same port of 127.0.0.1 and, where there is
-// one, [::1]: localhost may be either. If port is taken or is avoid, that is a
-// free port.
-func listenLoopback(port, avoid int) (_ []net.Listener, err error) {
+// one, [::1]: localhost may be either. If port is taken or is one of avoid, that
+// is a free port.
+func listenLoopback(port int, avoid []int) (_ []net.Listener, err error) {
 	hosts := []string{"127.0.0.1"}
 	if probe, err := net.Listen("tcp", "[::1]:0"); err == nil {
 		probe.Close()
@@ -119,8 +120,8 @@ func listenLoopback(port, avoid int) (_ []net.Listener, err error) {
 	const tries = 16 // what is free at one address may be taken at the other
 	for range tries {
 		var listeners []net.Listener
-		if port == 0 || port != avoid {
-			if listeners, err = listenAll(hosts, port); err == nil && portOf(listeners[0]) != avoid {
+		if port == 0 || !slices.Contains(avoid, port) {
+			if listeners, err = listenAll(hosts, port); err == nil && !slices.Contains(avoid, portOf(listeners[0])) {
 				return listeners, nil
 			}
 		}

@@ -46,14 +46,18 @@ type Process struct {
 	// Interrupt does what a SIGINT would: a key of the terminal's asks for it.
 	Interrupt func()
 
-	// Inside makes a relay in this process, which does not take the port avoid.
-	Inside func(avoid int) (Inside, error)
+	// Reloading is UntilSignal for what reads its file anew at SIGHUP, which
+	// calls reload. A process that has a terminal ends with it nevertheless.
+	Reloading func(cut, reload func()) (_ context.Context, stop func())
+
+	// Inside makes a relay in this process, which does not take the ports avoid.
+	Inside func(avoid ...int) (Inside, error)
 }
 
-// An Inside is a relay in this process, for its one agent. The agent knows no
+// An Inside is a relay in this process, for its agents. The agent knows no
 // relay's code, so main brings it.
 type Inside interface {
-	// Dial connects the agent while Serve runs.
+	// Dial connects an agent while Serve runs.
 	Dial(context.Context) (net.Conn, error)
 
 	// Note is what the user has to know of the relay, empty if nothing.
@@ -71,5 +75,6 @@ type Inside interface {
 
 // Commands returns them all.
 func Commands(p Process) []*cli.Command {
-	return slices.Concat([]*cli.Command{httpCommand(p)}, askingCommands(p), []*cli.Command{loginCommand(p), logoutCommand(p), whoamiCommand(p)})
+	return slices.Concat([]*cli.Command{httpCommand(p), upCommand(p), configCommand(p)}, askingCommands(p),
+		[]*cli.Command{loginCommand(p), logoutCommand(p), whoamiCommand(p)})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"share/agent"
+	"share/agent/project"
 	"share/agent/target"
 	"share/agent/terminal"
 	"share/tunnel"
@@ -39,6 +40,9 @@ type sharing struct {
 	errorPages string
 
 	running atomic.Pointer[agent.Agent] // that the view looks at
+
+	named *project.Setting // what names the relays, if only a project's file does
+	own   []string         // the relays of the user's own file
 }
 
 func httpCommand(p Process) *cli.Command {
@@ -52,30 +56,34 @@ func httpCommand(p Process) *cli.Command {
 			"COMMAND is started once there is a URL, which it finds in SHARE_URL; the tunnel is ready when the target is up, and\n" +
 			"ends with COMMAND, with its exit code.",
 		Action: s.share,
-		Flags: slices.Concat(s.entry.flags(), []cli.Flag{
-			cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
-			cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
-			cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
-			cmdline.Toggle("random", "ask for a new name each time", &s.agent.Random),
-			cmdline.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),
-			cmdline.Value("wait", "give up when relay or target is not up after `TIME` (default: never)", cmdline.Duration(&s.agent.Wait, 0)),
-			cmdline.Toggle("require-verified", "give up when no request comes back through the URL", &s.agent.RequireVerified),
-			cmdline.Value("hold", "let requests wait for `TIME` while nothing listens on the target (default: not at all)", cmdline.Duration(&s.agent.Target.Hold, 0)),
-			cmdline.Value("connect-timeout", "bound a connect to the target by `TIME` (default: 5s)", cmdline.Duration(&s.agent.Target.ConnectTimeout, 0)),
-			cmdline.Value("header-timeout", "bound the wait for the target's answer by `TIME` (default: 120s)", cmdline.Duration(&s.agent.Target.HeaderTimeout, 0)),
-			cmdline.Text("host-header", "send `HOST`: keep for the visitor's, target for the target's own, or a host (default: keep)", &s.agent.Target.HostHeader),
-			cmdline.Toggle("insecure-target", "accept any certificate of the target", &s.agent.Target.Insecure),
-			cmdline.Value("errors", "name the target's address to visitors when it fails as `HOW`: full for always, brief for never (default: if it is on loopback)",
-				cmdline.Choice(&s.style.Reveal, map[string]tunnel.Reveal{"full": tunnel.RevealFull, "brief": tunnel.RevealBrief})),
-			cmdline.Text("error-pages", "show the pages in `DIR` when it fails: 502.html, 5xx.html, error.html", &s.errorPages),
-			cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 10s)", cmdline.Duration(&s.agent.Grace, -1)),
-			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &s.json),
-			cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
-			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
-			cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
-			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-		}, s.limits.flags(), s.readyFD.flags(), s.beside.flags(), s.detach.flags()),
+		Flags:  s.flags(),
 	}
+}
+
+func (s *sharing) flags() []cli.Flag {
+	return slices.Concat(s.entry.flags(), []cli.Flag{
+		cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
+		cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
+		cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
+		cmdline.Toggle("random", "ask for a new name each time", &s.agent.Random),
+		cmdline.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),
+		cmdline.Value("wait", "give up when relay or target is not up after `TIME` (default: never)", cmdline.Duration(&s.agent.Wait, 0)),
+		cmdline.Toggle("require-verified", "give up when no request comes back through the URL", &s.agent.RequireVerified),
+		cmdline.Value("hold", "let requests wait for `TIME` while nothing listens on the target (default: not at all)", cmdline.Duration(&s.agent.Target.Hold, 0)),
+		cmdline.Value("connect-timeout", "bound a connect to the target by `TIME` (default: 5s)", cmdline.Duration(&s.agent.Target.ConnectTimeout, 0)),
+		cmdline.Value("header-timeout", "bound the wait for the target's answer by `TIME` (default: 120s)", cmdline.Duration(&s.agent.Target.HeaderTimeout, 0)),
+		cmdline.Text("host-header", "send `HOST`: keep for the visitor's, target for the target's own, or a host (default: keep)", &s.agent.Target.HostHeader),
+		cmdline.Toggle("insecure-target", "accept any certificate of the target", &s.agent.Target.Insecure),
+		cmdline.Value("errors", "name the target's address to visitors when it fails as `HOW`: full for always, brief for never (default: if it is on loopback)",
+			cmdline.Choice(&s.style.Reveal, map[string]tunnel.Reveal{"full": tunnel.RevealFull, "brief": tunnel.RevealBrief})),
+		cmdline.Text("error-pages", "show the pages in `DIR` when it fails: 502.html, 5xx.html, error.html", &s.errorPages),
+		cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 10s)", cmdline.Duration(&s.agent.Grace, -1)),
+		cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &s.json),
+		cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
+		cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
+		cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
+		cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
+	}, s.limits.flags(), s.readyFD.flags(), s.beside.flags(), s.detach.flags())
 }
 
 // share shares a target until a signal or a limit, and shows how that goes.
@@ -112,7 +120,7 @@ func (s *sharing) share(c *cli.Context) error {
 	defer shown.Unread()
 	view := terminal.Start(shown)
 	s.job.open(s.process, s.json, view)
-	code, reason, err := s.serve(view)
+	code, reason, err := s.serve(c, view)
 	s.job.Close(err)
 	code = view.Close(code, reason, err)
 	if err != nil {
@@ -124,8 +132,11 @@ func (s *sharing) share(c *cli.Context) error {
 
 // serve shares the target until a signal or a limit, and gives the exit code and
 // the name of that.
-func (s *sharing) serve(view *terminal.View) (code int, reason string, err error) {
+func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason string, err error) {
 	if err := s.beside.check(); err != nil {
+		return 0, "", err
+	}
+	if err := s.fill(c); err != nil {
 		return 0, "", err
 	}
 	if err := s.load(); err != nil {
@@ -203,6 +214,9 @@ func (s *sharing) load() (err error) {
 	cfg := &s.agent
 	cfg.Domain = strings.ToLower(strings.TrimSuffix(cfg.Domain, "."))
 	if err := s.enter(&s.process, cfg); err != nil {
+		return err
+	}
+	if err := s.trusted(); err != nil {
 		return err
 	}
 	if s.errorPages != "" {

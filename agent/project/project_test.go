@@ -123,6 +123,7 @@ func TestParseErrors(t *testing.T) {
 		{head + "a: b: c\n", "2:5: there is more than one key on the line"},
 		{head + strings.Repeat("[", 1000), "2:9: too many brackets stand in each other"},
 		{head + "defaults: {hold: 1s\n", "2:"},
+		{head + "tunnels: {a: {target: ${PORT}}}\n", "put the value that has ${ in quotes"},
 		{head + "  x: y\n", ""},
 		{head + "---\nversion: 1\n", "the file has more than one document: write one"},
 		{head + "a\x00b", "2:1: the line has bytes that are no text: write it as UTF-8 text"},
@@ -231,16 +232,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	for _, tt := range []struct{ s, want string }{
-		{"hold", "hold"}, {"hld", "hold"}, {"holdd", "hold"}, {"hots-header", "host-header"}, {"host_header", "host-header"},
-		{"x", ""}, {"", ""}, {"headers", ""}, {"host-header-x-y", ""},
-	} {
-		if got := nearest(tt.s, []string{"hold", "host-header", "name"}); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.s, got, tt.want)
-		}
-	}
-}
 
 // FuzzParse states that whatever a file has, it is either wrong at a place of it,
 // said on one line, or has no more than it may and nothing that steers.

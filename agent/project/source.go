@@ -128,12 +128,16 @@ func (s *source) check(tokens token.Tokens) error {
 
 // syntax gives an error of the parser's.
 func (s *source) syntax(err error) *cmdline.Error {
-	const hint = "write it as YAML"
+	hint := "write it as YAML"
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
+		place := s.token(at.GetToken())
+		if line, _ := s.lineOf(place.line); strings.Contains(line, "${") {
+			hint = "put the value that has ${ in quotes" // braces are signs of YAML's
+		}
 		// Behind a colon it quotes the file, which may hold a secret.
 		message, _, _ := strings.Cut(at.GetMessage(), ": ")
-		return s.token(at.GetToken()).wrong(hint, "%s", strings.ReplaceAll(message, "\n", " "))
+		return place.wrong(hint, "%s", strings.ReplaceAll(message, "\n", " "))
 	}
 	return s.at(1, 1).wrong(hint, "the file is no YAML")
 }
@@ -178,7 +182,7 @@ func (s *source) unknown(e entry, what string, known []string) *cmdline.Error {
 	if k, ok := find(keys(), e.key); ok && k.scope == inUser {
 		return e.at.wrong("put it into the user's own file, which share config path names", "%s is about tokens: it is not for a project to say", e.key)
 	}
-	if meant := nearest(e.key, known); meant != "" {
+	if meant := cmdline.Nearest(e.key, known); meant != "" {
 		return e.at.wrong("did you mean "+meant+"?", "%s has no key %.100q", what, e.key)
 	}
 	return e.at.wrong("use one of "+strings.Join(known, ", "), "%s has no key %.100q", what, e.key)

@@ -111,16 +111,21 @@ func (g *Registry) Owner(name string) (account string, ok bool) {
 	return t.account, true
 }
 
-// Sole returns the only tunnel, nil if there is none.
-func (g *Registry) Sole() *Tunnel {
+// Sole returns the only tunnel, nil if there is none or more than one. Those that
+// nobody answers for count only if there is no other.
+func (g *Registry) Sole() (sole *Tunnel) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	for _, t := range g.names {
-		if t.binding.Load() != nil || len(g.names) == 1 {
-			return t
+		switch {
+		case t.binding.Load() == nil && len(g.names) > 1:
+		case sole != nil:
+			return nil
+		default:
+			sole = t
 		}
 	}
-	return nil
+	return sole
 }
 
 // Account is whose the tunnel is.

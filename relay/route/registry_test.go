@@ -271,6 +271,12 @@ func TestSole(t *testing.T) {
 			t.Fatal("got a tunnel that no agent serves")
 		}
 	}
+	g.Bind(t.Context(), Claim{Name: "c", Session: s})
+	for range 20 {
+		if got := g.Sole(); got != nil {
+			t.Fatalf("got %v, one of two", got)
+		}
+	}
 }
 
 // Bind ends with its context, also while it waits for a holder's word.
