@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,7 @@ func (a *asking) pick(ctx context.Context, name, verb string) (*control.Agent, e
 func pick(agents []*control.Agent, name, verb string) (*control.Agent, error) {
 	found := agents
 	if name != "" {
-		found = slices.DeleteFunc(slices.Clone(agents), func(g *control.Agent) bool { return g.Status == nil || g.Status.Name != name })
+		found = slices.DeleteFunc(slices.Clone(agents), func(g *control.Agent) bool { return !has(g, name) })
 		if len(found) == 0 {
 			found = slices.DeleteFunc(slices.Clone(agents), func(g *control.Agent) bool { return strconv.Itoa(g.PID) != name })
 		}
@@ -94,12 +95,49 @@ func pick(agents []*control.Agent, name, verb string) (*control.Agent, error) {
 	return nil, cmdline.Failed("name one: share "+verb+" NAME", fmt.Errorf("%d agents run: %s", len(found), strings.Join(each, ", ")))
 }
 
-// nameOf names an agent to people: by its tunnel, if it is known, and its pid.
+// has reports whether a tunnel of an agent has the name, or the label in its file.
+func has(g *control.Agent, name string) bool {
+	return g.Status != nil && slices.ContainsFunc(g.Status.All(), func(t control.Tunnel) bool { return t.Name == name || t.Label == name })
+}
+
+// tunnelOf returns the one tunnel of an agent that answers which has the name, or the
+// label; the only one if nothing has that, as it stands for the agent then.
+func tunnelOf(g *control.Agent, name string) (control.Tunnel, error) {
+	all := g.Status.All()
+	for _, is := range []func(control.Tunnel) bool{
+		func(t control.Tunnel) bool { return t.Label == name && name != "" },
+		func(t control.Tunnel) bool { return t.Name == name && name != "" },
+	} {
+		if i := slices.IndexFunc(all, is); i >= 0 {
+			return all[i], nil
+		}
+	}
+	if len(all) > 1 {
+		return control.Tunnel{}, cmdline.Failed("name one of them; share ls lists them", fmt.Errorf("agent %s has %d tunnels", nameOf(g), len(all)))
+	}
+	return all[0], nil
+}
+
+// nameOf names an agent to people: by its tunnels, as far as they are known, and its
+// pid.
 func nameOf(g *control.Agent) string {
-	if g.Status == nil || g.Status.Name == "" {
+	if g.Status == nil {
 		return fmt.Sprintf("pid %d", g.PID)
 	}
-	return fmt.Sprintf("%s (pid %d)", terminal.Escape(g.Status.Name), g.PID)
+	all := g.Status.All()
+	if more := len(all) - 1; more > 0 {
+		return fmt.Sprintf("%s and %d more (pid %d)", terminal.Escape(cmp.Or(all[0].Name, all[0].Label)), more, g.PID)
+	}
+	return nameOfTunnel(all[0], g.PID)
+}
+
+// nameOfTunnel names one of the tunnels of the agent with that pid to people.
+func nameOfTunnel(t control.Tunnel, pid int) string {
+	name := cmp.Or(t.Name, t.Label)
+	if name == "" {
+		return fmt.Sprintf("pid %d", pid)
+	}
+	return fmt.Sprintf("%s (pid %d)", terminal.Escape(name), pid)
 }
 
 // answering returns why an agent cannot be asked if it does not answer.

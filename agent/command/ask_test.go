@@ -13,7 +13,7 @@ import (
 
 // running is an agent as it was found, without a name if that is empty.
 func running(pid int, name string) *control.Agent {
-	return &control.Agent{PID: pid, Status: &control.Status{Name: name}}
+	return &control.Agent{PID: pid, Status: &control.Status{Tunnel: control.Tunnel{Name: name}}}
 }
 
 func TestPick(t *testing.T) {
@@ -50,19 +50,51 @@ func TestPick(t *testing.T) {
 	}
 }
 
+// An agent of several tunnels is found by each, and each is found in it.
+func TestPickOneOfSeveral(t *testing.T) {
+	up := &control.Agent{PID: 1, Status: &control.Status{Tunnels: []control.Tunnel{
+		{Label: "web", Name: "shop", URL: "a"}, {Label: "api", Name: "web", URL: "b"}, {Label: "more", URL: "c"},
+	}}}
+	agents := []*control.Agent{up, running(2, "other")}
+	for _, tt := range []struct{ name, url, err string }{
+		{"shop", "a", ""},
+		{"web", "a", ""}, // a label goes before a name
+		{"api", "b", ""},
+		{"more", "c", ""},
+		{"1", "", "agent shop and 2 more (pid 1) has 3 tunnels"},
+		{"nosuch", "", `no agent has the name "nosuch"`},
+		{"", "", "2 agents run: shop and 2 more (pid 1), other (pid 2)"},
+	} {
+		g, err := pick(agents, tt.name, "url")
+		var got control.Tunnel
+		if err == nil {
+			got, err = tunnelOf(g, tt.name)
+		}
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if got.URL != tt.url || text != tt.err {
+			t.Errorf("%q: got %q, %q, want %q, %q", tt.name, got.URL, text, tt.url, tt.err)
+		}
+	}
+}
+
 func TestWriteAgents(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	since := now.Add(-90 * time.Minute)
 	var out bytes.Buffer
 	err := writeAgents(&out, []listed{
-		{"web", "https://web.example.com", "localhost:8080", control.Online, &since, 128, 4711},
-		{"", "", "localhost:\x1b[2J", control.Connecting, &now, 0, 12},
-		row(&control.Agent{PID: 13}),
+		{"", "web", "https://web.example.com", "localhost:8080", control.Online, &since, 128, 4711},
+		{"", "", "", "localhost:\x1b[2J", control.Connecting, &now, 0, 12},
+		{"api", "", "", "localhost:9000", control.GivenUp, &now, 0, 12},
+		rowsOf(&control.Agent{PID: 13})[0],
 	}, now)
 	want := strings.Join([]string{
 		`NAME  URL                      TARGET             STATE          FOR     REQUESTS  PID`,
 		`web   https://web.example.com  localhost:8080     online         90 min  128       4711`,
 		`-     -                        localhost:\x1b[2J  connecting     0 s     0         12`,
+		`api   -                        localhost:9000     given up       0 s     0         12`,
 		`-     -                        -                  not answering  -       0         13`,
 		``,
 	}, "\n")

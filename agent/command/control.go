@@ -14,7 +14,7 @@ import (
 	"share/tunnel"
 )
 
-// controlled is the socket at which a running share http takes other commands. The
+// controlled is the socket at which a running agent takes other commands. The
 // zero value has none, and its methods do nothing.
 type controlled struct {
 	server *control.Server
@@ -22,30 +22,31 @@ type controlled struct {
 	serves sync.WaitGroup
 }
 
-// open listens for other commands until end. stop has the agent stop.
-func (c *controlled) open(s *sharing, a *agent.Agent, stop func()) error {
-	grace := s.agent.Grace
-	if grace == 0 {
-		grace = defaultGrace
-	}
-	server, err := control.Open(control.Config{
-		Places:   s.process.places(),
-		Version:  s.process.Version,
+// controlConfig is what others can ask of a running share http. stop has it stop.
+func (s *sharing) controlConfig(a *agent.Agent, stop func()) control.Config {
+	return control.Config{
 		Target:   s.view.Target,
 		Name:     s.agent.Name,
-		Grace:    max(grace, 0),
+		Grace:    graceOf(s.agent.Grace),
 		Log:      s.detach.path(),
 		Options:  s.options(),
 		Sessions: a.Sessions,
 		Stop:     stop,
-		Lines: func(json bool) func([]byte, agent.Event) []byte {
-			mode := terminal.Plain
-			if json {
-				mode = terminal.JSON
-			}
-			return terminal.Lines(mode, s.view.Target)
-		},
-	})
+	}
+}
+
+// open listens for other commands until end. It completes cfg by what p has, and by
+// how lines look.
+func (c *controlled) open(p *Process, cfg control.Config) error {
+	cfg.Places, cfg.Version = p.places(), p.Version
+	cfg.Lines = func(json bool) func([]byte, agent.Event) []byte {
+		mode := terminal.Plain
+		if json {
+			mode = terminal.JSON
+		}
+		return terminal.Lines(mode, cfg.Target)
+	}
+	server, err := control.Open(cfg)
 	if err != nil {
 		return fmt.Errorf("other commands cannot reach this agent: %w", err)
 	}
@@ -61,6 +62,33 @@ func (c *controlled) open(s *sharing, a *agent.Agent, stop func()) error {
 
 // defaultGrace is what package agent takes if none is configured.
 const defaultGrace = 10 * time.Second
+
+// graceOf is how long an agent of that configuration takes at most to stop.
+func graceOf(configured time.Duration) time.Duration {
+	if configured == 0 {
+		return defaultGrace
+	}
+	return max(configured, 0)
+}
+
+// bind, release and giveUp tell of one of several tunnels, as control.Server says.
+func (c *controlled) bind(b control.Bound) {
+	if c.server != nil {
+		c.server.Bind(b)
+	}
+}
+
+func (c *controlled) release(label string) {
+	if c.server != nil {
+		c.server.Release(label)
+	}
+}
+
+func (c *controlled) giveUp(label, reason string) {
+	if c.server != nil {
+		c.server.GiveUp(label, reason)
+	}
+}
 
 // note takes an event.
 func (c *controlled) note(e agent.Event) {

@@ -14,6 +14,7 @@ import (
 // goroutine, but for dial and cut.
 type fleet struct {
 	process Process
+	control *controlled
 	show    func(agent.Event)
 	stop    context.CancelCauseFunc // ends all members
 	ended   chan *member            // those that no retry can help
@@ -37,8 +38,8 @@ type member struct {
 	err  error         // why, if by itself; read after done
 }
 
-func newFleet(p Process, show func(agent.Event)) *fleet {
-	return &fleet{process: p, show: show, ended: make(chan *member), members: map[string]*member{}, idle: make(chan struct{})}
+func newFleet(p Process, c *controlled, show func(agent.Event)) *fleet {
+	return &fleet{process: p, control: c, show: show, ended: make(chan *member), members: map[string]*member{}, idle: make(chan struct{})}
 }
 
 // apply makes the tunnels those of plans: what is not among them, or not alike, is
@@ -63,6 +64,7 @@ func (f *fleet) apply(ctx context.Context, plans []*plan, anew bool) error {
 		f.mu.Lock()
 		delete(f.members, m.plan.label)
 		f.mu.Unlock()
+		f.control.release(m.plan.label)
 	}
 	for _, p := range plans {
 		if f.members[p.label] != nil || ctx.Err() != nil {
@@ -85,6 +87,7 @@ func (f *fleet) start(ctx context.Context, p *plan) {
 	f.mu.Lock()
 	f.members[p.label] = m
 	f.mu.Unlock()
+	f.control.bind(p.bound)
 	f.wg.Go(func() {
 		defer stop()
 		m.err = p.agent.Run(own)
@@ -194,5 +197,6 @@ func (f *fleet) giveUp(m *member) {
 	if c, ok := errors.AsType[*cmdline.Error](m.err); ok && c.Hint != "" {
 		e.Message += ": " + c.Hint
 	}
+	f.control.giveUp(m.plan.label, m.err.Error())
 	f.show(e)
 }

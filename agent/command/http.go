@@ -191,7 +191,7 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 	ctx := limiter.start(signalled)
 	defer limiter.stop()
 	defer context.AfterFunc(s.unread, func() { limiter.end(errUnread) })()
-	if err := s.control.open(s, a, func() { limiter.end(endStop) }); err != nil {
+	if err := s.control.open(&s.process, s.controlConfig(a, func() { limiter.end(endStop) })); err != nil {
 		if s.detach.inside {
 			return 0, "", cmdline.Failed("without that, nothing could stop it", err)
 		}

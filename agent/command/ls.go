@@ -18,8 +18,9 @@ import (
 // silent is the state of an agent that does not answer.
 const silent = "not answering"
 
-// A listed is an agent as share ls --json has it.
+// A listed is a tunnel of an agent as share ls --json has it.
 type listed struct {
+	Label    string     `json:"tunnel,omitempty"` // what a file calls it
 	Name     string     `json:"name"`
 	URL      string     `json:"url"`
 	Target   string     `json:"target"`
@@ -38,7 +39,7 @@ func lsCommand(p Process) *cli.Command {
 		}
 		rows := []listed{}
 		for _, g := range agents {
-			rows = append(rows, row(g))
+			rows = append(rows, rowsOf(g)...)
 		}
 		if a.json {
 			return writeJSON(p.Stdout, rows)
@@ -47,12 +48,15 @@ func lsCommand(p Process) *cli.Command {
 	}, cmdline.Toggle("json", "write JSON", &a.json))
 }
 
-func row(g *control.Agent) listed {
-	s := g.Status
-	if s == nil {
-		return listed{State: silent, PID: g.PID}
+// rowsOf are those of an agent, one at least.
+func rowsOf(g *control.Agent) (rows []listed) {
+	if g.Status == nil {
+		return []listed{{State: silent, PID: g.PID}}
 	}
-	return listed{s.Name, s.URL, s.Target, s.State, &s.Since, s.Requests, g.PID}
+	for _, t := range g.Status.All() {
+		rows = append(rows, listed{t.Label, t.Name, t.URL, t.Target, t.State, &t.Since, t.Requests, g.PID})
+	}
+	return rows
 }
 
 // writeAgents writes agents to w as a table, as they are at now.
@@ -65,7 +69,7 @@ func writeAgents(w io.Writer, rows []listed, now time.Time) error {
 			span = age(now.Sub(*r.Since))
 		}
 		cell := func(s string) string { return cmp.Or(terminal.Escape(s), "-") }
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", cell(r.Name), cell(r.URL), cell(r.Target), cell(r.State), span, r.Requests, r.PID)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", cell(cmp.Or(r.Name, r.Label)), cell(r.URL), cell(r.Target), cell(r.State), span, r.Requests, r.PID)
 	}
 	return tw.Flush()
 }
@@ -93,17 +97,21 @@ func urlCommand(p Process) *cli.Command {
 		if err != nil {
 			return err
 		}
-		if g.Status.URL == "" {
-			return cmdline.Failed("wait until share ls says that it is online", fmt.Errorf("agent %s has no URL yet: it is %s", nameOf(g), terminal.Escape(g.Status.State)))
+		t, err := tunnelOf(g, name)
+		if err != nil {
+			return err
+		}
+		if t.URL == "" {
+			return cmdline.Failed("wait until share ls says that it is online", fmt.Errorf("agent %s has no URL yet: it is %s", nameOfTunnel(t, g.PID), terminal.Escape(t.State)))
 		}
 		if a.json {
 			return writeJSON(p.Stdout, struct {
 				Name string `json:"name"`
 				URL  string `json:"url"`
 				PID  int    `json:"pid"`
-			}{g.Status.Name, g.Status.URL, g.PID})
+			}{t.Name, t.URL, g.PID})
 		}
-		_, err = fmt.Fprintln(p.Stdout, terminal.Escape(g.Status.URL))
+		_, err = fmt.Fprintln(p.Stdout, terminal.Escape(t.URL))
 		return err
 	}, cmdline.Toggle("json", "write JSON", &a.json))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"share/agent"
+	"share/agent/control"
 	"share/agent/project"
 	"share/agent/target"
 	"share/tunnel/cmdline"
@@ -22,6 +23,7 @@ type plan struct {
 	origins []origin
 	inside  bool // its relay is the one in this process
 	agent   *agent.Agent
+	bound   control.Bound
 }
 
 // alike reports whether both make the same tunnel. What stands in a file that they
@@ -108,6 +110,7 @@ func (p *planner) plan(t project.Tunnel, file, user *project.File) (*plan, error
 	if one.agent, err = agent.New(p.config(s, one)); err != nil {
 		return nil, err
 	}
+	one.bound = control.Bound{Label: one.label, Target: one.target.String(), Name: s.agent.Name, Grace: graceOf(s.agent.Grace), Sessions: one.agent.Sessions}
 	return one, nil
 }
 

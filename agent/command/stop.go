@@ -40,6 +40,10 @@ func (a *asking) toStop(ctx context.Context, name string) ([]*control.Agent, err
 		return a.agents(ctx)
 	}
 	g, err := a.pick(ctx, name, "stop")
+	if err == nil && name != "" && has(g, name) && len(g.Status.All()) > 1 {
+		return nil, cmdline.Failed(fmt.Sprintf("take it out of the agent's file, or stop all of them: share stop %d", g.PID),
+			fmt.Errorf("%.100q is one of the %d tunnels of agent %s", name, len(g.Status.All()), nameOf(g)))
+	}
 	return []*control.Agent{g}, err
 }
 

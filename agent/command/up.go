@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"share/agent"
+	"share/agent/control"
 	"share/agent/project"
 	"share/agent/terminal"
 	"share/tunnel/cmdline"
@@ -25,6 +28,7 @@ type upping struct {
 	check, json, quiet bool
 	level              slog.Level
 
+	control controlled
 	entry
 }
 
@@ -72,7 +76,12 @@ func (u *upping) up(c *cli.Context) error {
 	view.Unread = cancel
 	v := terminal.Start(view)
 	code, reason, err := u.serve(c, v, unread)
-	return cli.Exit("", v.Close(code, reason, err))
+	code = v.Close(code, reason, err)
+	if err != nil {
+		reason = err.Error()
+	}
+	u.control.end(code, reason)
+	return cli.Exit("", code)
 }
 
 // given is what the command line, and the environment, say for all tunnels.
@@ -95,13 +104,19 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		return 0, "", missing(err)
 	}
 	var ready atomic.Bool
+	systemd := service{warn: func(message string) { view.Show(agent.Event{Kind: agent.EventWarning, Message: message}) }}
 	show := func(e agent.Event) {
+		if e.Time.IsZero() {
+			e.Time = time.Now()
+		}
 		if e.Kind == agent.EventReady {
 			ready.Store(true)
 		}
+		u.control.note(e)
 		view.Show(e)
+		systemd.observe(e)
 	}
-	f := newFleet(u.process, show)
+	f := newFleet(u.process, &u.control, show)
 	p := &planner{process: u.process, file: u.file, given: u.given(c), show: show, dial: f.dial}
 	plans, err := p.plans(text)
 	if err != nil {
@@ -119,6 +134,11 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 	defer end(nil)
 	f.stop = end
 	defer context.AfterFunc(unread, func() { end(errUnread) })()
+	if err := u.control.open(&u.process, u.controlConfig(func() { end(endStop) })); err != nil {
+		show(agent.Event{Kind: agent.EventWarning, Message: err.Error()})
+	}
+	defer u.control.follow(ctx)()
+	defer systemd.watch(ctx)()
 	err = u.follow(ctx, f, p, plans, text, hangup)
 	end(nil)
 	if failed := f.wait(); err == nil {
@@ -131,6 +151,24 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		return e.code, e.reason, nil
 	}
 	return stopped(context.Cause(ctx), ready.Load())
+}
+
+// controlConfig is what others can ask of a running share up. stop has it stop.
+func (u *upping) controlConfig(stop func()) control.Config {
+	file, err := filepath.Abs(u.file)
+	if err != nil {
+		file = u.file // there is no working folder any more
+	}
+	return control.Config{
+		Options: struct {
+			File     string   `json:"file"`
+			Relays   []string `json:"relays,omitempty"`
+			RelayCA  string   `json:"relay_ca,omitempty"`
+			Insecure bool     `json:"insecure,omitempty"`
+			StateDir string   `json:"state_dir,omitempty"`
+		}{file, u.relays, u.relayCA, u.insecure, u.process.StateDir},
+		Stop: stop,
+	}
 }
 
 // follow has the fleet be what the file says, whenever that changes or hangup says

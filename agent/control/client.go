@@ -70,8 +70,13 @@ func (p Places) Agents(ctx context.Context) ([]*Agent, error) {
 func (p Places) Names(ctx context.Context) (names []string) {
 	agents, _ := p.Agents(ctx)
 	for _, a := range agents {
-		if a.Status != nil && a.Status.Name != "" {
-			names = append(names, a.Status.Name)
+		if a.Status == nil {
+			continue
+		}
+		for _, t := range a.Status.All() {
+			if t.Name != "" {
+				names = append(names, t.Name)
+			}
 		}
 	}
 	slices.Sort(names)

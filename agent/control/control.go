@@ -26,6 +26,7 @@ const (
 	Online       = "online"       // it serves, and the target is up
 	TargetDown   = "target down"  // it serves, and answers that the target is down
 	Reconnecting = "reconnecting" // no relay has a session with it any more
+	GivenUp      = "given up"     // no retry can help it; another tunnel of the agent goes on
 	Stopping     = "stopping"     // requests in flight end
 )
 
@@ -48,15 +49,39 @@ var (
 
 // A Status is all that an agent tells of itself.
 type Status struct {
-	V       int       `json:"v"` // 1
-	PID     int       `json:"pid"`
-	Version string    `json:"version"`
-	Name    string    `json:"name"`   // the tunnel's; until there is one, what was asked for
-	URL     string    `json:"url"`    // of the first relay that serves; empty until one does
-	Target  string    `json:"target"` // as the user named it
-	State   string    `json:"state"`
-	Since   time.Time `json:"since"` // when State began
+	V       int    `json:"v"` // 1
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+
+	// The only tunnel. Of several it has no more than their State, which is that of the
+	// first that is not online, and their requests.
+	Tunnel
+
 	Started time.Time `json:"started"`
+	Tunnels []Tunnel  `json:"tunnels,omitempty"` // those of a file, in the order of their start
+
+	Log     string          `json:"log,omitempty"`    // the file with its logs, if it runs in the background
+	GraceMS int64           `json:"grace_ms"`         // how long requests in flight may take when it stops
+	Config  json.RawMessage `json:"config,omitempty"` // what it was told to do
+}
+
+// All are the agent's tunnels, one at least.
+func (s *Status) All() []Tunnel {
+	if len(s.Tunnels) > 0 {
+		return s.Tunnels
+	}
+	return []Tunnel{s.Tunnel}
+}
+
+// A Tunnel is how one of an agent's tunnels does.
+type Tunnel struct {
+	Label  string    `json:"tunnel,omitempty"` // what the file calls it that has it
+	Name   string    `json:"name"`             // until there is one, what was asked for
+	URL    string    `json:"url"`              // of the first relay that serves; empty until one does
+	Target string    `json:"target"`           // as the user named it
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`            // when State began
+	Reason string    `json:"reason,omitempty"` // why it is given up
 
 	Requests uint64            `json:"requests"`         // that have ended
 	Open     int               `json:"open"`             // that have not
@@ -64,10 +89,6 @@ type Status struct {
 
 	Health *Health `json:"health,omitempty"` // of the target, if it is known
 	Relays []Relay `json:"relays"`
-
-	Log     string          `json:"log,omitempty"`    // the file with its logs, if it runs in the background
-	GraceMS int64           `json:"grace_ms"`         // how long requests in flight may take when it stops
-	Config  json.RawMessage `json:"config,omitempty"` // what it was told to do
 }
 
 // A Health is how the target does.

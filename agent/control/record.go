@@ -10,7 +10,7 @@ import (
 	"share/tunnel"
 )
 
-// A record is what an agent's events add up to. Its methods are safe for
+// A record is what a tunnel's events add up to. Its methods are safe for
 // concurrent use.
 type record struct {
 	mu       sync.Mutex
@@ -21,6 +21,8 @@ type record struct {
 	state    string                  // guarded by mu
 	since    time.Time               // guarded by mu
 	stopping bool                    // guarded by mu
+	gone     bool                    // it was given up; guarded by mu
+	reason   string                  // why; guarded by mu
 }
 
 // note takes an event into the record.
@@ -66,6 +68,14 @@ func (r *record) stop(now time.Time) {
 	r.settle(now)
 }
 
+// giveUp notes that no retry helps.
+func (r *record) giveUp(reason string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone, r.reason = true, short(reason)
+	r.settle(now)
+}
+
 // relay returns the one that e is about. What names no relay is about the only
 // one. mu is held.
 func (r *record) relay(e agent.Event) *Relay {
@@ -95,6 +105,8 @@ func (r *record) settle(at time.Time) {
 	switch {
 	case r.stopping:
 		state = Stopping
+	case r.gone:
+		state = GivenUp
 	case is(Online) && r.health != nil && r.health.State == "down":
 		state = TargetDown
 	case is(Online):
@@ -108,10 +120,10 @@ func (r *record) settle(at time.Time) {
 }
 
 // tell puts the record into s, with the sessions that there are.
-func (r *record) tell(s *Status, sessions []agent.SessionStatus) {
+func (r *record) tell(s *Tunnel, sessions []agent.SessionStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.State, s.Since, s.Requests = r.state, r.since, r.requests
+	s.State, s.Since, s.Reason, s.Requests = r.state, r.since, r.reason, r.requests
 	if r.health != nil {
 		health := *r.health
 		s.Health = &health

@@ -52,7 +52,7 @@ func TestRecord(t *testing.T) {
 		for _, e := range tt.events {
 			r.note(e)
 		}
-		var s Status
+		var s Tunnel
 		r.tell(&s, nil)
 		got := fmt.Sprint(s.State, s.Since, s.URL)
 		if want := fmt.Sprint(tt.state, after(tt.since), tt.url); got != want {
@@ -71,7 +71,7 @@ func TestRecordCounts(t *testing.T) {
 	for _, cause := range []tunnel.Cause{tunnel.CauseNone, tunnel.TargetRefused, tunnel.TargetRefused, tunnel.TargetTimeout} {
 		r.note(agent.Event{Kind: agent.EventRequest, Cause: cause})
 	}
-	var s Status
+	var s Tunnel
 	r.tell(&s, []agent.SessionStatus{{Relay: "in-process", Lanes: 2, Open: 3, RoundTrip: 1500 * time.Microsecond}, {Relay: "another"}})
 	got := fmt.Sprint(s.Requests, s.Open, s.Failed, s.Relays[0].Lanes, s.Relays[0].Open, s.Relays[0].RoundTripMS)
 	if want := fmt.Sprint(4, 3, map[string]uint64{"target_refused": 2, "target_timeout": 1}, 2, 3, 1.5); got != want {

@@ -63,6 +63,7 @@ type Server struct {
 	ended   chan struct{} // closed when Serve is about to end
 	mu      sync.Mutex
 	stopped Stopped // guarded by mu
+	held    []*held // the tunnels, if there may be several; guarded by mu
 }
 
 // Open listens at a socket that only the user can open. Serve, which must follow,
@@ -83,12 +84,20 @@ func Open(cfg Config) (*Server, error) {
 // Note takes what happens to the agent. It never blocks, and is safe for concurrent
 // use.
 func (s *Server) Note(e agent.Event) {
-	s.record.note(e)
+	if r := s.recordOf(e.Tunnel); r != nil {
+		r.note(e)
+	}
 	s.ring.add(e)
 }
 
 // Stopping notes that the agent stops, whoever wants that.
-func (s *Server) Stopping() { s.record.stop(time.Now()) }
+func (s *Server) Stopping() {
+	now := time.Now()
+	s.record.stop(now)
+	for _, h := range s.all() {
+		h.record.stop(now)
+	}
+}
 
 // End notes how the agent has ended. The context of Serve is to end next.
 func (s *Server) End(code int, reason string) {
@@ -124,8 +133,7 @@ func (s *Server) agent(w http.ResponseWriter, req *http.Request) {
 		V:       1,
 		PID:     os.Getpid(),
 		Version: s.cfg.Version,
-		Name:    s.cfg.Name,
-		Target:  s.cfg.Target,
+		Tunnel:  Tunnel{Name: s.cfg.Name, Target: s.cfg.Target},
 		Started: s.started,
 		Log:     s.cfg.Log,
 		GraceMS: s.cfg.Grace.Milliseconds(),
@@ -135,7 +143,8 @@ func (s *Server) agent(w http.ResponseWriter, req *http.Request) {
 	if s.cfg.Sessions != nil {
 		sessions = s.cfg.Sessions(req.Context())
 	}
-	s.record.tell(&status, sessions)
+	s.record.tell(&status.Tunnel, sessions)
+	s.several(req.Context(), &status)
 	w.Header().Set("Content-Type", "application/json")
 	// An error is the client's loss, here and below.
 	_ = json.NewEncoder(w).Encode(status)

@@ -232,7 +232,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-
 // FuzzParse states that whatever a file has, it is either wrong at a place of it,
 // said on one line, or has no more than it may and nothing that steers.
 func FuzzParse(f *testing.F) {
