@@ -20,7 +20,7 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := flags(t, "relay")
-	for _, command := range []string{"http", "login"} {
+	for _, command := range []string{"http", "login", "up", "config"} {
 		for name := range flags(t, command) {
 			known[name] = true
 		}

@@ -29,6 +29,9 @@ func TestReadme(t *testing.T) {
 		{"share http 3000", r.inside},
 		{"curl -i ", r.down},
 		{"go run . http", r.source},
+		{"cat > share.yaml", r.file},
+		{"share config check", r.says("share.yaml: 2 tunnels")},
+		{"share up", r.up},
 		{"make test", r.says(`go test .*\./testdata/deploy\b`)},
 		{"export SHARE_TOKEN=", r.export},
 		{"share http 8080 --relay", r.remote},
@@ -131,6 +134,23 @@ func (r *readme) source(c command) {
 		r.t.Fatalf("%v\n%s", err, out)
 	}
 	r.share(r.t, c.text, "", nil).stop(r.t)
+}
+
+// file writes a file of tunnels, of which one is the program that is shared.
+func (r *readme) file(c command) {
+	_, port, _ := strings.Cut(r.target.Listener.Addr().String(), ":")
+	r.others = append(r.others, "target: 8080", "target: "+port)
+	r.run(r.t, c.text)
+}
+
+// up shares what that file says, which is of no concern afterwards.
+func (r *readme) up(c command) {
+	p := r.start(r.t, c.text)
+	expect(r.t, p.match(r.t, regexp.MustCompile(`(?m)^web (http://\S+)$`))[1]+"/x", nil, "target: /x")
+	p.stop(r.t)
+	if err := os.Remove(filepath.Join(r.root, "work", "share.yaml")); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // export has a token of a new relay, as one that is set up further below.
