@@ -2,5 +2,9 @@ package terminal
 
 import "os"
 
-// continued gets nothing: a process is not stopped here.
+// Nothing stops a process and has it go on.
 func continued() (_ <-chan os.Signal, stop func()) { return nil, func() {} }
+
+func suspend(<-chan os.Signal) {}
+
+func foreground(*os.File) bool { return true }

@@ -44,15 +44,16 @@ type model struct {
 	typing  bool   // a filter
 	filter  string // what request lines must hold, in lower case
 	paused  bool
-	held    []string // lines that wait until the pause ends, at most mostLines
-	unshown int      // requests that have no line
+	held    []string      // lines that wait until the pause ends, at most mostLines
+	unshown int           // requests that have no line
+	suspend chan struct{} // takes a token when the process is to be stopped
 
 	note     string // the answer to a key
 	noteEnds time.Time
 }
 
 func newModel(cfg *Config) *model {
-	m := &model{cfg: cfg, style: newStyle(cfg.Renderer, cfg.ASCII), keys: cfg.Keys != nil, width: 80, height: 24}
+	m := &model{cfg: cfg, style: newStyle(cfg.Renderer, cfg.ASCII), keys: cfg.Keys != nil, width: 80, height: 24, suspend: make(chan struct{}, 1)}
 	m.board.state.target = cfg.Target
 	if cfg.Width != nil && cfg.Width() > 0 {
 		m.width = cfg.Width()
@@ -156,7 +157,11 @@ func (m *model) press(k tea.Key) tea.Cmd {
 		return nil
 	}
 	if name == "ctrl+z" {
-		return tea.Suspend
+		select {
+		case m.suspend <- struct{}{}:
+		default:
+		}
+		return nil
 	}
 	if m.typing {
 		m.edit(name, k.Text)

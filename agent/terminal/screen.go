@@ -123,32 +123,54 @@ func (c *canvas) Close() error             { return nil }
 func (c *canvas) Fd() uintptr              { return c.file.Fd() }
 
 // interact shows events on a screen until finish, and reports whether it has
-// shown them all; if not, the terminal cannot be used that way.
+// shown them all; if not, the terminal cannot be used that way. While the process
+// is in the background the terminal is another's: there are blocks between lines.
 func (v *View) interact() bool {
-	var s *screen
-	var ended chan struct{}
+	var m *model
+	var s *screen // nil in the background, and as long as m is
+	var ended, asked chan struct{}
 	second := time.NewTicker(time.Second) // there are ages and times in the box
 	defer second.Stop()
 	continued, stop := continued()
 	defer stop()
-	start := func(m *model) {
+	start := func() {
 		s = startScreen(&v.cfg, m)
 		ended = s.ended
 		v.setRestore(s.restore)
+	}
+	enter := func() {
+		if foreground(v.cfg.Terminal) {
+			start()
+		}
+	}
+	leave := func() { // others write below the box: it stays where it is
+		s.quit()
+		s, ended = nil, nil
+		v.setRestore(nil)
 	}
 	for {
 		select {
 		case <-v.wake:
 		case <-second.C:
-			if s == nil {
+			if m == nil {
 				continue
+			}
+			if s == nil {
+				enter()
 			}
 		case <-continued:
-			if s == nil || v.cfg.Keys != nil { // ctrl+z is a key there
+			// To leave sets modes if there are keys, for which a process in the
+			// background is stopped again. If there are none, it may be the command that
+			// is in the foreground.
+			if s == nil || v.cfg.Keys != nil && !foreground(v.cfg.Terminal) {
 				continue
 			}
-			s.quit() // others wrote below the box: it stays there
-			start(s.model)
+			leave()
+			start()
+		case <-asked:
+			leave()
+			suspend(continued)
+			enter()
 		case <-ended:
 			return false
 		}
@@ -160,26 +182,32 @@ func (v *View) interact() bool {
 				v.show(&out, e)
 			}
 		}
-		if s == nil {
-			if b.closed { // by what went wrong before there was a tunnel
-				v.flush(&out)
-				return true
-			}
-			start(newModel(&v.cfg))
+		if m == nil && !b.closed { // else there never was a tunnel
+			m = newModel(&v.cfg)
+			asked = m.suspend
+			enter()
 		}
 		f := frame{events: b.events, dropped: b.requests, now: time.Now(), last: b.closed}
 		if v.cfg.Gauge != nil {
 			f.gauge = v.cfg.Gauge()
 		}
-		if !s.show(f) {
+		switch {
+		case s == nil:
+			v.flush(&out)
+			if m != nil {
+				m.take(f) // for its counts
+			}
+		case !s.show(f):
 			v.flush(&out)
 			v.tell(b.events)
 			return b.closed
 		}
 		v.tell(b.events)
 		if b.closed {
-			s.quit()
-			v.flush(v.parting(b.events))
+			if s != nil {
+				s.quit()
+				v.flush(v.parting(b.events))
+			}
 			return true
 		}
 		select {

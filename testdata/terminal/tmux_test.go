@@ -218,3 +218,47 @@ func TestCommandGoesOn(t *testing.T) {
 	p.press("C-c")
 	p.shows("^ended with 130$", "^terminal is sane$")
 }
+
+// In the background the agent goes on, with lines and no box: the terminal is the
+// shell's. The box is back in the foreground.
+func TestBackground(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 40, nil, "version; exec sh -i")
+	p.shows(`^[#$]`)
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := newClient(t)
+	p.press(bin+" "+share(target.addr, relay.addr)+" &", "Enter")
+	p.shows(`● Ready`)
+	if got := visit(client, relay.addr, "/behind"); got != 200 {
+		t.Errorf("got %d", got)
+	}
+	p.shows(`200 GET .*/behind$`)
+	p.press("fg", "Enter")
+	p.shows(`● online`, `Requests +1 · 0 open`)
+	p.press("C-z")
+	p.shows(`Stopped`)
+	p.press("bg", "Enter")
+	p.until("the agent goes on", func() bool { return visit(client, relay.addr, "/again") == 200 })
+	p.shows(`200 GET .*/again$`)
+	p.press("fg", "Enter")
+	p.shows(`Requests +2 · 0 open`)
+	p.press("C-c")
+	p.shows(`^Stopped: interrupt$`)
+	p.press("stty -a | grep -o ' icanon'", "Enter")
+	p.shows(`^ icanon$`)
+}
+
+// Where no shell could have the agent go on, ctrl+z does not stop it.
+func TestNothingStops(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	p.press("C-z", "?")
+	p.shows(`show the URL as a QR code`)
+	p.quit()
+}
