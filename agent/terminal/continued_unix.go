@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,4 +40,25 @@ const stopTime = 200 * time.Millisecond
 func foreground(terminal *os.File) bool {
 	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
 	return err != nil || group == syscall.Getpgrp()
+}
+
+// keepInterrupt has ctrl+c send a SIGINT at a terminal in raw mode as at any other:
+// the key would wait behind output that the terminal does not take. It stays a key
+// where there is nobody to get the signal.
+func keepInterrupt(keys *os.File) {
+	if _, err := unix.IoctlGetInt(int(keys.Fd()), unix.TIOCGPGRP); err != nil {
+		return
+	}
+	state, err := term.GetState(keys.Fd())
+	if err != nil {
+		return
+	}
+	const none = 0 // _POSIX_VDISABLE, but on BSDs: no key is that of a NUL byte
+	for _, c := range [...]int{unix.VQUIT, unix.VSUSP} {
+		state.Cc[c] = none
+	}
+	state.Cc[unix.VINTR] = 'C' & 0x1f
+	state.Lflag |= unix.ISIG
+	// An error leaves the key.
+	_ = term.SetState(keys.Fd(), state)
 }

@@ -61,8 +61,13 @@ func newModel(cfg *Config) *model {
 	return m
 }
 
-// Init is tea.Model's.
-func (m *model) Init() tea.Cmd { return nil }
+// Init is tea.Model's. The terminal is in raw mode by then.
+func (m *model) Init() tea.Cmd {
+	if m.cfg.Keys != nil {
+		keepInterrupt(m.cfg.Keys)
+	}
+	return nil
+}
 
 // Update takes in a frame, a key or a new size of the window.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {

@@ -69,7 +69,7 @@ func open(t *testing.T, width, height int, env []string, command string) *pane {
 	}
 	dir := t.TempDir()
 	p := &pane{t, filepath.Join(dir, "tmux")}
-	script := fmt.Sprintf("%s %s\necho ended with $?\nstty -a | grep -q ' icanon' && stty -a | grep -q ' echo ' && echo terminal is sane\nexec cat\n", bin, command)
+	script := fmt.Sprintf("trap : INT\n%s %s\necho ended with $?\nstty -a | grep -q ' icanon' && stty -a | grep -q ' echo ' && echo terminal is sane\nexec cat\n", bin, command)
 	file := filepath.Join(dir, "script")
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,96 @@
+package terminal
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A terminal that takes no more output holds nothing up: requests are answered, and
+// ctrl+c ends the agent and leaves the terminal as it was.
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	master, slave := openTerminal(t)
+	cmd := exec.Command(bin, strings.Fields(share(target.addr, relay.addr))...)
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "SHARE_STATE_DIR="+t.TempDir())
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }() // it ends, or is killed
+	defer cmd.Process.Kill()
+	var seen []byte
+	for buf := make([]byte, 4096); !strings.Contains(string(seen), "online"); {
+		n, err := master.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, buf[:n]...)
+	}
+	client := newClient(t)
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		if got := visit(client, relay.addr, "/"+strings.Repeat("x", 200)); got != 200 {
+			t.Fatalf("got %d", got)
+		}
+	}
+	if _, err := master.WriteString("?\x03"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("ctrl+c did not end it")
+		cmd.Process.Kill()
+		<-ended
+	}
+	modes, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if modes.Lflag&unix.ICANON == 0 || modes.Lflag&unix.ECHO == 0 {
+		t.Error("the terminal is in raw mode")
+	}
+}
+
+// openTerminal is both ends of a terminal of 80 columns.
+func openTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { slave.Close() })
+	return master, slave
+}
