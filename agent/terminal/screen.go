@@ -19,7 +19,6 @@ import (
 // above it. Bubbletea moves the cursor and reads the keys.
 type screen struct {
 	program *tea.Program
-	model   *model
 	canvas  *canvas
 	ended   chan struct{} // closed when the program has
 	restore func()        // gives the terminal the modes back that it had before
@@ -28,7 +27,6 @@ type screen struct {
 // startScreen takes the terminal over, to show what m knows; quit gives it back.
 func startScreen(cfg *Config, m *model) *screen {
 	s := &screen{
-		model:   m,
 		canvas:  &canvas{file: cfg.Terminal, drawn: make(chan struct{})},
 		ended:   make(chan struct{}),
 		restore: func() {},
