@@ -84,7 +84,7 @@ func TestArrows(t *testing.T) {
 		"share/relay/admin":      {"share/relay/account", "share/relay/domain", "share/relay/handover", "share/relay/meter", "share/relay/route", "share/relay/store", "share/tunnel/local"},
 		"share/relay/command":    {"share/relay", "share/relay/access", "share/relay/account", "share/relay/acme", "share/relay/admin", "share/relay/dns", "share/relay/doctor", "share/relay/handover", "share/relay/store", "share/tunnel/cmdline"},
 		"share/relay/dns":        {},
-		"share/relay/doctor":     {},
+		"share/relay/doctor":     {"share/tunnel/cmdline"},
 		"share/relay/domain":     {"share/relay/account", "share/relay/route", "share/tunnel"},
 		"share/relay/edge":       {"share/relay/access", "share/relay/meter", "share/relay/route", "share/tunnel", "share/tunnel/http1", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/relay/handover":   {"share/relay/route"},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -40,16 +39,7 @@ func (r *serving) withDoctor(command *cli.Command) *cli.Command {
 			if err != nil {
 				return err
 			}
-			results := d.Run(c.Context)
-			if asJSON {
-				err = json.NewEncoder(c.App.Writer).Encode(results)
-			} else {
-				err = doctor.WriteTable(c.App.Writer, results)
-			}
-			if n := doctor.Failures(results); n > 0 && err == nil {
-				err = cmdline.Failed("each has its cure beside it", fmt.Errorf("%d of %d checks failed", n, len(results)))
-			}
-			return err
+			return cmdline.WriteResults(c.App.Writer, d.Run(c.Context), asJSON)
 		},
 	})
 	return command

@@ -9,17 +9,19 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"share/tunnel/cmdline"
 )
 
 // checkCertificate looks at what visitors are shown for the domain, and for a
 // name that nobody has: these may be two certificates.
-func (d *Doctor) checkCertificate(ctx context.Context, open []netip.Addr) Result {
-	const check = "certificate"
+func (d *Doctor) checkCertificate(ctx context.Context, open []netip.Addr) cmdline.Result {
+	const check cmdline.Check = "certificate"
 	switch {
 	case d.Public.Scheme != "https":
-		return skipped(check, "visitors come in plain HTTP")
+		return check.Skipped("visitors come in plain HTTP")
 	case len(open) == 0 && len(d.File) == 0:
-		return skipped(check, "nothing answers")
+		return check.Skipped("nothing answers")
 	}
 	hosts, covered := []string{d.host(), anyName(d.host())}, d.host()+" and *."+d.host()
 	if d.Demand {
@@ -30,7 +32,7 @@ func (d *Doctor) checkCertificate(ctx context.Context, open []netip.Addr) Result
 	for _, host := range hosts {
 		chains, err := d.chains(ctx, open, host)
 		if err != nil {
-			return failed(check, "see the relay's log for why it has no certificate to show", "%v", err)
+			return check.Failed("see the relay's log for why it has no certificate to show", "%v", err)
 		}
 		for _, chain := range chains {
 			if fault := d.judge(host, chain, now); fault != nil {
@@ -41,7 +43,7 @@ func (d *Doctor) checkCertificate(ctx context.Context, open []netip.Addr) Result
 			}
 		}
 	}
-	return ok(check, "it is trusted here, and expires in %s; it covers %s", days(end.Sub(now)), covered)
+	return check.OK("it is trusted here, and expires in %s; it covers %s", days(end.Sub(now)), covered)
 }
 
 // chains returns the certificates that each address shows for a host: those of
@@ -78,9 +80,9 @@ func (d *Doctor) shown(ctx context.Context, at netip.Addr, host string) ([]*x509
 
 // judge says why visitors of a host cannot believe a chain of certificates, of
 // which there is one, nil if they can.
-func (d *Doctor) judge(host string, chain []*x509.Certificate, now time.Time) *Result {
-	fault := func(cure, format string, args ...any) *Result {
-		r := failed("certificate", cure, format, args...)
+func (d *Doctor) judge(host string, chain []*x509.Certificate, now time.Time) *cmdline.Result {
+	fault := func(cure, format string, args ...any) *cmdline.Result {
+		r := cmdline.Check("certificate").Failed(cure, format, args...)
 		return &r
 	}
 	cover, renew, trust := "get a certificate for "+d.host()+" and *."+d.host(), "renew it; the relay reads its files again by itself",

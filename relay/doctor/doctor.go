@@ -6,36 +6,14 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"net/url"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"share/tunnel/cmdline"
 )
-
-// A State is how a check went.
-type State string
-
-// What a check comes to. One that is skipped could show nothing; its detail says
-// why.
-const (
-	OK      State = "ok"
-	Failed  State = "failed"
-	Skipped State = "skipped"
-)
-
-// A Result is what a check has found.
-type Result struct {
-	Check  string `json:"check"`
-	State  State  `json:"state"`
-	Detail string `json:"detail"`
-	Cure   string `json:"cure,omitempty"` // what to do; only if it failed
-}
 
 // ErrBusy is why a database cannot be looked at.
 var ErrBusy = errors.New("a process has it open")
@@ -92,9 +70,9 @@ const timeout = 5 * time.Second
 
 // Run makes all checks and returns what they have found, in the order in which
 // one rests upon the others.
-func (d *Doctor) Run(ctx context.Context) []Result {
-	var all []Result
-	add := func(r ...Result) { all = append(all, r...) }
+func (d *Doctor) Run(ctx context.Context) []cmdline.Result {
+	var all []cmdline.Result
+	add := func(r ...cmdline.Result) { all = append(all, r...) }
 	running := d.checkSocket(ctx)
 	add(running)
 	addrs, dns := d.checkDNS(ctx)
@@ -103,54 +81,8 @@ func (d *Doctor) Run(ctx context.Context) []Result {
 	add(ports...)
 	answered, answer := d.checkAnswer(ctx, open)
 	add(answer, d.checkCertificate(ctx, open), d.checkClock(answered))
-	add(d.checkDescriptors(), d.checkFolder(), d.checkSpace(), d.checkStore(running.State == OK))
+	add(d.checkDescriptors(), d.checkFolder(), d.checkSpace(), d.checkStore(running.State == cmdline.StateOK))
 	return all
-}
-
-// Failures counts the checks that have failed.
-func Failures(results []Result) (n int) {
-	for _, r := range results {
-		if r.State == Failed {
-			n++
-		}
-	}
-	return n
-}
-
-// WriteTable writes results to w, each cure below what it is for.
-func WriteTable(w io.Writer, results []Result) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "CHECK\tSTATE\tDETAIL") // an error stays for Flush
-	for _, r := range results {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Check, r.State, oneLine(r.Detail))
-		if r.Cure != "" {
-			fmt.Fprintf(tw, "\t\tcure: %s\n", oneLine(r.Cure))
-		}
-	}
-	return tw.Flush()
-}
-
-// oneLine is s on one line, without what a terminal could take for a command:
-// other servers' words may be in it.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.Join(strings.Fields(s), " "))
-}
-
-func ok(check, format string, args ...any) Result {
-	return Result{Check: check, State: OK, Detail: fmt.Sprintf(format, args...)}
-}
-
-func skipped(check, format string, args ...any) Result {
-	return Result{Check: check, State: Skipped, Detail: fmt.Sprintf(format, args...)}
-}
-
-func failed(check, cure, format string, args ...any) Result {
-	return Result{Check: check, State: Failed, Cure: cure, Detail: fmt.Sprintf(format, args...)}
 }
 
 // host is the domain's, below which names live.

@@ -8,47 +8,49 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"share/tunnel/cmdline"
 )
 
 // checkDNS looks the domain up, and returns its addresses.
-func (d *Doctor) checkDNS(ctx context.Context) ([]netip.Addr, Result) {
-	const check = "dns"
+func (d *Doctor) checkDNS(ctx context.Context) ([]netip.Addr, cmdline.Result) {
+	const check cmdline.Check = "dns"
 	if d.local() {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, skipped(check, "%s is this machine, without DNS: name a --domain for others", d.host())
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, check.Skipped("%s is this machine, without DNS: name a --domain for others", d.host())
 	}
 	if addr, err := netip.ParseAddr(d.host()); err == nil {
-		return []netip.Addr{addr}, failed(check, "give the relay a name in DNS with --domain: tunnels live below it", "%s is an address, below which there are no names", d.host())
+		return []netip.Addr{addr}, check.Failed("give the relay a name in DNS with --domain: tunnels live below it", "%s is an address, below which there are no names", d.host())
 	}
 	addrs, err := d.lookup(ctx, d.host())
 	switch {
 	case notFound(err):
-		return nil, failed(check, "add to the zone: "+d.host()+". "+d.record(), "%s does not resolve", d.host())
+		return nil, check.Failed("add to the zone: "+d.host()+". "+d.record(), "%s does not resolve", d.host())
 	case err != nil:
-		return nil, failed(check, "see /etc/resolv.conf, and whether the zone's servers answer", "%s cannot be looked up: %v", d.host(), err)
+		return nil, check.Failed("see /etc/resolv.conf, and whether the zone's servers answer", "%s cannot be looked up: %v", d.host(), err)
 	case slices.ContainsFunc(addrs, netip.Addr.IsLoopback):
-		return addrs, failed(check, "take "+d.host()+" out of /etc/hosts, to see what others see", "%s is %s here, which is this machine alone", d.host(), list(addrs))
+		return addrs, check.Failed("take "+d.host()+" out of /etc/hosts, to see what others see", "%s is %s here, which is this machine alone", d.host(), list(addrs))
 	}
-	return addrs, ok(check, "%s is %s", d.host(), list(addrs))
+	return addrs, check.OK("%s is %s", d.host(), list(addrs))
 }
 
 // checkWildcard looks a name below the domain up that nobody has chosen.
-func (d *Doctor) checkWildcard(ctx context.Context, domain []netip.Addr) Result {
-	const check = "wildcard"
+func (d *Doctor) checkWildcard(ctx context.Context, domain []netip.Addr) cmdline.Result {
+	const check cmdline.Check = "wildcard"
 	if d.local() || len(domain) == 0 || d.host() == domain[0].String() {
-		return skipped(check, "there is no domain that resolves")
+		return check.Skipped("there is no domain that resolves")
 	}
 	name := anyName(d.host())
 	cure := "add to the zone: *." + d.host() + ". CNAME " + d.host() + "."
 	addrs, err := d.lookup(ctx, name)
 	switch {
 	case notFound(err):
-		return failed(check, cure, "%s does not resolve: there is no record for *", name)
+		return check.Failed(cure, "%s does not resolve: there is no record for *", name)
 	case err != nil:
-		return failed(check, "see whether the zone's servers answer", "%s cannot be looked up: %v", name, err)
+		return check.Failed("see whether the zone's servers answer", "%s cannot be looked up: %v", name, err)
 	case !slices.Equal(addrs, domain):
-		return failed(check, cure, "%s is %s, and %s is %s", name, list(addrs), d.host(), list(domain))
+		return check.Failed(cure, "%s is %s, and %s is %s", name, list(addrs), d.host(), list(domain))
 	}
-	return ok(check, "%s is the same", name)
+	return check.OK("%s is the same", name)
 }
 
 // anyName is a name below a domain that nobody has.
@@ -57,14 +59,14 @@ func anyName(domain string) string {
 }
 
 // checkAddress looks whether the domain leads to this machine.
-func (d *Doctor) checkAddress(addrs []netip.Addr) Result {
-	const check = "address"
+func (d *Doctor) checkAddress(addrs []netip.Addr) cmdline.Result {
+	const check cmdline.Check = "address"
 	if d.local() || len(addrs) == 0 {
-		return skipped(check, "there is no domain that resolves")
+		return check.Skipped("there is no domain that resolves")
 	}
 	own, err := d.Machine.Addresses()
 	if err != nil {
-		return skipped(check, "the addresses of this machine cannot be listed: %v", err)
+		return check.Skipped("the addresses of this machine cannot be listed: %v", err)
 	}
 	var here, elsewhere []netip.Addr
 	for _, a := range addrs {
@@ -76,13 +78,13 @@ func (d *Doctor) checkAddress(addrs []netip.Addr) Result {
 	}
 	switch {
 	case len(elsewhere) == 0:
-		return ok(check, "%s is this machine", list(here))
+		return check.OK("%s is this machine", list(here))
 	case d.Front:
-		return skipped(check, "%s is not this machine, but --public-url says that there is a front", list(elsewhere))
+		return check.Skipped("%s is not this machine, but --public-url says that there is a front", list(elsewhere))
 	case len(here) > 0:
-		return failed(check, "take what leads elsewhere out of the zone, or run a relay there", "%s is this machine, and %s is not", list(here), list(elsewhere))
+		return check.Failed("take what leads elsewhere out of the zone, or run a relay there", "%s is this machine, and %s is not", list(here), list(elsewhere))
 	}
-	return skipped(check, "%s is none of this machine's (%s): it is behind NAT, or the names lead elsewhere; what answers shows", list(elsewhere), list(own))
+	return check.Skipped("%s is none of this machine's (%s): it is behind NAT, or the names lead elsewhere; what answers shows", list(elsewhere), list(own))
 }
 
 // lookup returns the addresses of a host, in order.

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"share/tunnel/cmdline"
 )
 
 // relayPage is what the page of a relay begins with.
@@ -26,7 +28,7 @@ const (
 
 // checkPorts connects to each address at each port that is to be open, and
 // returns the addresses whose public port is.
-func (d *Doctor) checkPorts(ctx context.Context, addrs []netip.Addr) (open []netip.Addr, results []Result) {
+func (d *Doctor) checkPorts(ctx context.Context, addrs []netip.Addr) (open []netip.Addr, results []cmdline.Result) {
 	ports := []string{d.port()}
 	for _, port := range []string{d.Redirect, d.Agents} {
 		if port != "" && port != d.port() {
@@ -34,13 +36,13 @@ func (d *Doctor) checkPorts(ctx context.Context, addrs []netip.Addr) (open []net
 		}
 	}
 	for i, port := range ports {
-		check := "port " + port
+		check := cmdline.Check("port " + port)
 		if len(addrs) == 0 {
-			results = append(results, skipped(check, "there is no address to connect to"))
+			results = append(results, check.Skipped("there is no address to connect to"))
 			continue
 		}
 		if port == "0" {
-			results = append(results, skipped(check, "the relay listens at any port that is free: name one"))
+			results = append(results, check.Skipped("the relay listens at any port that is free: name one"))
 			continue
 		}
 		var good, bad []string
@@ -58,11 +60,11 @@ func (d *Doctor) checkPorts(ctx context.Context, addrs []netip.Addr) (open []net
 			}
 		}
 		if len(bad) > 0 {
-			results = append(results, failed(check, "start the relay at port "+port+", and let it through the firewall and to this machine",
+			results = append(results, check.Failed("start the relay at port "+port+", and let it through the firewall and to this machine",
 				"nobody answers: %s", strings.Join(bad, "; ")))
 			continue
 		}
-		results = append(results, ok(check, "%s answers; this is seen from this machine, and a firewall before it is not", strings.Join(good, ", ")))
+		results = append(results, check.OK("%s answers; this is seen from this machine, and a firewall before it is not", strings.Join(good, ", ")))
 	}
 	return open, results
 }
@@ -75,10 +77,10 @@ func (d *Doctor) dial(ctx context.Context, address string) (net.Conn, error) {
 
 // checkAnswer asks each open address for the domain's page, and returns the Date
 // of the last answer.
-func (d *Doctor) checkAnswer(ctx context.Context, open []netip.Addr) (date time.Time, _ Result) {
-	const check = "answer"
+func (d *Doctor) checkAnswer(ctx context.Context, open []netip.Addr) (date time.Time, _ cmdline.Result) {
+	const check cmdline.Check = "answer"
 	if len(open) == 0 {
-		return date, skipped(check, "nothing answers")
+		return date, check.Skipped("nothing answers")
 	}
 	var other []string
 	for _, a := range open {
@@ -95,9 +97,9 @@ func (d *Doctor) checkAnswer(ctx context.Context, open []netip.Addr) (date time.
 		}
 	}
 	if len(other) > 0 {
-		return date, failed(check, "stop what listens there instead, or see that the domain leads to the relay", "%s", strings.Join(other, "; "))
+		return date, check.Failed("stop what listens there instead, or see that the domain leads to the relay", "%s", strings.Join(other, "; "))
 	}
-	return date, ok(check, "%s is a share relay", d.Public)
+	return date, check.OK("%s is a share relay", d.Public)
 }
 
 // ask gets the domain's page from an address. Certificates are another check's.
@@ -125,18 +127,18 @@ func (d *Doctor) ask(ctx context.Context, from netip.Addr) (*http.Response, stri
 }
 
 // checkClock looks whether the clock is right, without another machine's help.
-func (d *Doctor) checkClock(date time.Time) Result {
-	const check = "clock"
+func (d *Doctor) checkClock(date time.Time) cmdline.Result {
+	const check cmdline.Check = "clock"
 	if drift := d.Machine.Now().Sub(date).Abs(); !date.IsZero() && drift > maxDrift {
-		return failed(check, "set the clock of both: run an NTP client, such as systemd-timesyncd or chrony",
+		return check.Failed("set the clock of both: run an NTP client, such as systemd-timesyncd or chrony",
 			"it differs by %v from the Date that %s answers", drift.Round(time.Second), d.Public)
 	}
 	bound, kept, known := d.Machine.Synchronous()
 	switch {
 	case kept:
-		return ok(check, "the kernel says that it is kept right, within %v", bound.Round(time.Millisecond))
+		return check.OK("the kernel says that it is kept right, within %v", bound.Round(time.Millisecond))
 	case known:
-		return skipped(check, "the kernel says that nothing keeps it right; an NTP client would. The Date that the relay answers is this same clock")
+		return check.Skipped("the kernel says that nothing keeps it right; an NTP client would. The Date that the relay answers is this same clock")
 	}
-	return skipped(check, "there is no other clock to compare it with: the Date that the relay answers is this same one")
+	return check.Skipped("there is no other clock to compare it with: the Date that the relay answers is this same one")
 }
