@@ -228,7 +228,7 @@ const maxDomain = 253
 const maxToken = 4 << 10
 
 // ValidToken reports whether s is empty or a token that a file's line can
-// hold.
+// hold: one line of printable ASCII without spaces, at most 4096 bytes.
 func ValidToken(s string) bool {
 	return len(s) <= maxToken && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }

@@ -57,6 +57,30 @@ func openState(ctx context.Context, dir string) (*state, error) {
 	return &state{dir, key}, nil
 }
 
+// CheckState returns what keeps agents from using a state folder. It makes nothing
+// that stays: fs.ErrNotExist is in the error's chain if there is no folder yet.
+func CheckState(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is no folder", dir)
+	}
+	f, err := os.CreateTemp(dir, "doctor.*")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	if _, err := readKey(filepath.Join(dir, "key")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // newState returns a state that lasts as long as the process.
 func newState() *state {
 	key := make([]byte, keyLen)

@@ -1,0 +1,95 @@
+package command
+
+import (
+	"context"
+	"errors"
+
+	"github.com/urfave/cli/v2"
+
+	"share/agent"
+	"share/agent/doctor"
+	"share/agent/target"
+	"share/tunnel/cmdline"
+)
+
+// diagnosing is what the flags of share doctor say.
+type diagnosing struct {
+	process            Process
+	relays             []string
+	relayCA, tokenFile string
+	insecure           bool
+	insecureTarget     bool
+	json               bool
+}
+
+func doctorCommand(p Process) *cli.Command {
+	d := &diagnosing{process: p}
+	return &cli.Command{
+		Name:      "doctor",
+		Usage:     "look for what keeps this machine from sharing, and say what cures it",
+		ArgsUsage: "[TARGET]",
+		Description: "It looks at the configuration, the way to the relay, and TARGET. It opens a tunnel of its own by a random name, and has\n" +
+			"bodies flow through it for 2 s in each direction. It ends with 1 if a check has failed.",
+		Action: d.run,
+		Flags:  d.flags(),
+	}
+}
+
+func (d *diagnosing) flags() []cli.Flag {
+	toggle := cmdline.Toggle("json", "write what was found as JSON", &d.json)
+	cmdline.Unset([]cli.Flag{toggle})
+	return []cli.Flag{
+		cmdline.Texts("relay", "look at the relay at `ADDR`, as share http has it; several, if it is given again (default: the one in the process)", &d.relays),
+		cmdline.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &d.relayCA),
+		cmdline.Text("token-file", "read the token from `FILE`", &d.tokenFile),
+		cmdline.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &d.insecure),
+		cmdline.Toggle("insecure-target", "accept any certificate of the target", &d.insecureTarget),
+		toggle,
+	}
+}
+
+func (d *diagnosing) run(c *cli.Context) error {
+	if c.NArg() > 1 {
+		return cmdline.Usage("", "doctor takes one argument, TARGET")
+	}
+	p := &d.process
+	looking := &doctor.Doctor{
+		Agent:          agent.Config{Insecure: d.insecure, Proxy: p.Proxy, StateDir: p.StateDir, Version: p.Version},
+		EnvToken:       p.Token(d.tokenFile),
+		TokenFile:      d.tokenFile,
+		InsecureTarget: d.insecureTarget,
+		Machine:        doctor.Local(p.Getenv),
+	}
+	var err error
+	if c.NArg() == 1 {
+		if looking.Target, err = target.Parse(c.Args().First()); err != nil {
+			return cmdline.Usage("", "%v", err)
+		}
+	}
+	for _, relay := range d.relays {
+		u, err := agent.ParseRelay(relay, d.insecure)
+		if err != nil {
+			return err
+		}
+		looking.Relays = append(looking.Relays, u)
+	}
+	if d.relayCA != "" {
+		if looking.Agent.RelayCA, err = cmdline.LoadRoots(d.relayCA); err != nil {
+			return err
+		}
+	}
+	looking.Inside = func() (string, error) {
+		inside, err := p.Inside(looking.Target.Port)
+		if err != nil {
+			return "", err
+		}
+		return inside.Note(), inside.Close()
+	}
+	ctx, stop := p.UntilSignal(func() {})
+	defer stop()
+	results := looking.Run(ctx)
+	if sig, ok := errors.AsType[cmdline.Interrupt](context.Cause(ctx)); ok {
+		return cli.Exit("", 128+int(sig.Signal))
+	}
+	return cmdline.WriteResults(p.Stdout, results, d.json)
+}
