@@ -79,7 +79,7 @@ func (t *targeted) judge(f *family) cmdline.Result {
 	bad := strings.Join(f.bad, "; ")
 	switch {
 	case len(f.addrs) == 0:
-		return f.check.Skipped("%s is none", t.Target.Host)
+		return f.check.Skipped("%s has no such address", t.Target.Host)
 	case len(f.bad) == 0:
 		return f.check.OK("%s connects", strings.Join(f.good, " and "))
 	case t.at != "" && t.Target.Loopback():

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"share/tunnel"
@@ -25,13 +26,18 @@ func (w *way) checkTLS(ctx context.Context) (_ cmdline.Result, answers bool) {
 	case w.relay.Plain:
 		return check.Warning("use https://", "there is none: the token travels unencrypted"), true
 	}
-	state, err := w.handshake(ctx, tunnel.ALPN)
-	if err != nil {
-		// What does not pass the protocol may pass what a browser speaks.
-		var also error
-		if state, also = w.handshake(ctx, "http/1.1"); also != nil {
-			return check.Failed("check --relay: is it the right port, and a relay with TLS? A firewall that inspects TLS may be in between", "%s", handshakeError(also)), false
-		}
+	// What does not pass the protocol may pass what a browser speaks.
+	var state, browser tls.ConnectionState
+	var err, also error
+	var wg sync.WaitGroup
+	wg.Go(func() { state, err = w.handshake(ctx, tunnel.ALPN) })
+	wg.Go(func() { browser, also = w.handshake(ctx, "http/1.1") })
+	wg.Wait()
+	switch {
+	case err != nil && also != nil:
+		return check.Failed("check --relay: is it the right port, and a relay with TLS? A firewall that inspects TLS may be in between", "%s", handshakeError(also)), false
+	case err != nil:
+		state = browser
 	}
 	return w.judgeCertificate(state, check), true
 }
