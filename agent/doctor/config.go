@@ -93,7 +93,7 @@ func (d *Doctor) checkVariables() cmdline.Result {
 	u, err := parseProxy(proxy)
 	switch {
 	case err != nil:
-		return check.Failed("write it as http://host:port", "%s is no URL, and is not heeded", https)
+		return check.Failed("write it as http://host:port", "%s is no URL of a proxy", https)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return check.Failed("name a proxy of http or https, or exempt the relay with NO_PROXY", "%s has the scheme %s, which agents do not speak", https, u.Scheme)
 	}
@@ -117,16 +117,14 @@ func (d *Doctor) variable(name string) (found, value string) {
 	return "", ""
 }
 
-// parseProxy reads the URL of a proxy as package httpproxy does, which passes over
-// one that it cannot read.
+// parseProxy reads the URL of a proxy, which may lack the scheme http. The error may
+// have all of it.
 func parseProxy(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		if u, err := url.Parse("http://" + s); err == nil && u.Host != "" {
-			return u, nil
-		}
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
 	}
-	if err == nil && u.Host == "" {
+	u, err := url.Parse(s)
+	if err == nil && u.Hostname() == "" {
 		err = errors.New("no host")
 	}
 	return u, err

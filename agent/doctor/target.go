@@ -116,20 +116,32 @@ func (t *targeted) checkAnswers(ctx context.Context) []cmdline.Result {
 		named, other = securely, plainly
 	}
 	first, err := t.ask(ctx, t.Target.Scheme, t.Target.Authority())
-	if err == nil {
-		return []cmdline.Result{t.judgeAnswer(named, first), other.Skipped("it is shared as %s", t.Target), t.checkHost(ctx, host, first)}
-	}
 	scheme, instead := target.HTTPS, t.Target
 	if secure {
 		scheme = target.HTTP
 	}
 	instead.Scheme = scheme
-	results := []cmdline.Result{named.Failed("see what keeps it from answering", "%s", t.whyNot(err)), other.Skipped("nor does it answer that way")}
-	if a, err := t.ask(ctx, scheme, t.Target.Authority()); err == nil && a.foreign == nil {
-		results[0].Cure = "share it as " + instead.String()
-		results[1] = other.OK("it answers %s", a.status)
+	var second *answer
+	// 400 is what servers of HTTPS answer those who speak in plain.
+	if err != nil || !secure && first.code == http.StatusBadRequest {
+		second, _ = t.ask(ctx, scheme, t.Target.Authority())
 	}
-	return append(results, host.Skipped("it does not answer as it is named"))
+	switch {
+	case second != nil:
+		cure := "share it as " + instead.String()
+		if second.foreign != nil {
+			cure += ", with --insecure-target"
+		}
+		why := "it answers 400 Bad Request, as servers do that want TLS"
+		if err != nil {
+			why = t.whyNot(err)
+		}
+		return []cmdline.Result{named.Failed(cure, "%s", why), other.OK("it answers %s", second.status), host.Skipped("it does not answer as it is named")}
+	case err != nil:
+		return []cmdline.Result{named.Failed("see what keeps it from answering", "%s", t.whyNot(err)),
+			other.Skipped("nor does it answer that way"), host.Skipped("it does not answer")}
+	}
+	return []cmdline.Result{t.judgeAnswer(named, first), other.Skipped("it is shared as %s", t.Target), t.checkHost(ctx, host, first)}
 }
 
 // An answer is what a target says to a GET.
