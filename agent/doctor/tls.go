@@ -98,7 +98,7 @@ func (w *way) judgeCertificate(state tls.ConnectionState, check cmdline.Check) c
 	}
 	if state.NegotiatedProtocol != tunnel.ALPN {
 		return check.Warning("if that CA is not the relay's, a proxy intercepts TLS, and can read the token: have it let "+w.relay.Host+" pass",
-			"TLS ends before the relay, at who has a certificate signed by %s: a front, or a proxy that this machine trusts", issuer)
+			"TLS ends before the relay, at a server whose certificate is signed by %s: a front, or a proxy that this machine trusts", issuer)
 	}
 	return check.OK("%s, with a certificate signed by %s that expires on %s", tls.VersionName(state.Version), issuer, day(leaf.NotAfter))
 }
