@@ -76,5 +76,5 @@ type Inside interface {
 // Commands returns them all.
 func Commands(p Process) []*cli.Command {
 	return slices.Concat([]*cli.Command{httpCommand(p), upCommand(p), configCommand(p)}, askingCommands(p),
-		[]*cli.Command{loginCommand(p), logoutCommand(p), whoamiCommand(p), doctorCommand(p)})
+		[]*cli.Command{loginCommand(p), logoutCommand(p), whoamiCommand(p), doctorCommand(p), serviceCommand(p)})
 }

@@ -44,7 +44,9 @@ func TestCheckTarget(t *testing.T) {
 				io.WriteString(w, "<title>DisallowedHost at /</title>")
 			}
 		}, results{"target host": "failed 404|--host-header target"}},
-		{"sends home", false, target.HTTP, false, "", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://localhost:3000/app", 302) },
+		{"sends home", false, target.HTTP, false, "", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://localhost:3000/app", http.StatusFound)
+		},
 			results{"target http": "ok 302 Found, to http://localhost:3000/app", "target host": "warning their own machine|a path alone"}},
 		{"in trouble", false, target.HTTP, false, "", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, results{"target http": "warning 500|log"}},
 		{"TLS", true, target.HTTP, true, "", refuses(200, ""), results{"target http": "failed|share it as https://127.0.0.1:", "target https": "ok 200 OK", "target host": "skipped"}},
