@@ -60,6 +60,9 @@ func (k *keeping) install(ctx context.Context, s *services.Service, behind []str
 	if err := k.check(behind); err != nil {
 		return err
 	}
+	if k.process.StateDir == "" {
+		return cmdline.Usage("set SHARE_STATE_DIR", "a service wants a state folder, and there is none")
+	}
 	s.Args = behind
 	if s.Program, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program: %w", err)

@@ -90,7 +90,10 @@ func failedBy(check cmdline.Check, err error) cmdline.Result {
 // visitor and the target are both here.
 func measured(check cmdline.Check, what string, flow func() (int64, time.Duration, error)) cmdline.Result {
 	n, took, err := flow()
-	if err != nil || n == 0 || took <= 0 {
+	if err == nil && (n == 0 || took <= 0) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
 		return check.Failed("see what the network does with large bodies", "of %s, %d bytes have arrived: %v", what, n, plain(err))
 	}
 	return check.OK("%s of %s, which goes to the relay and comes back", rate(n, took), what)

@@ -68,6 +68,9 @@ func (s *Service) plan(p Place) (*plan, error) {
 			return nil, fmt.Errorf("%.100q has a control character, which services cannot have", text)
 		}
 	}
+	if p.Home == "" && (p.GOOS == "darwin" || p.GOOS == "linux" && p.Config == "") {
+		return nil, errors.New("the user has no folder: HOME is not set")
+	}
 	switch p.GOOS {
 	case "linux":
 		return s.systemd(p), nil

@@ -67,13 +67,16 @@ func TestPlan(t *testing.T) {
 
 func TestPlanRefuses(t *testing.T) {
 	s := odd()
-	if _, err := s.plan(Place{GOOS: "plan9"}); err == nil || !strings.Contains(err.Error(), "no services of plan9") {
+	if _, err := s.plan(Place{GOOS: "plan9", Home: "/"}); err == nil || !strings.Contains(err.Error(), "no services of plan9") {
 		t.Errorf("another system: %v", err)
+	}
+	if _, err := s.plan(Place{GOOS: "linux"}); err == nil || !strings.Contains(err.Error(), "HOME is not set") {
+		t.Errorf("no home: %v", err)
 	}
 	for _, spoil := range []func(){func() { s.Args[1] = "a\nExecStart=b" }, func() { s.Folder = "/a\rb" }, func() { s.Environment[0] = "A=\x00" }} {
 		s = odd()
 		spoil()
-		if _, err := s.plan(Place{GOOS: "linux"}); err == nil || !strings.Contains(err.Error(), "control character") {
+		if _, err := s.plan(Place{GOOS: "linux", Home: "/"}); err == nil || !strings.Contains(err.Error(), "control character") {
 			t.Errorf("%+v: %v", s, err)
 		}
 	}
