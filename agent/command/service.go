@@ -127,12 +127,8 @@ func (k *keeping) check(args []string) error {
 	if args[0] != "http" {
 		return cmdline.Usage(hint, "a service runs share http, and not %.100q", args[0])
 	}
-	for _, arg := range args {
-		if token := k.process.Getenv("SHARE_TOKEN"); strings.HasPrefix(arg, "--token=") || arg == "--token" ||
-			strings.Contains(arg, "SHARE_TOKEN=") || strings.Contains(arg, "shr_") || // as relays make them
-			token != "" && strings.Contains(arg, token) {
-			return cmdline.Usage("put it into a file that you alone can read, and name that with --token-file", "a token stands behind --, where others can read it")
-		}
+	if slices.ContainsFunc(args, k.hasToken) {
+		return cmdline.Usage("put it into a file that you alone can read, and name that with --token-file", "a token stands behind --, where others can read it")
 	}
 	checked := httpCommand(k.process)
 	reached := false
@@ -163,6 +159,14 @@ func (k *keeping) check(args []string) error {
 		return err
 	}
 	return k.lost(checked.Flags, line)
+}
+
+// hasToken reports whether an argument has a token in it: this user's, one as relays
+// make them, or what somebody takes for the way to give one.
+func (k *keeping) hasToken(arg string) bool {
+	own := k.process.Getenv("SHARE_TOKEN")
+	return own != "" && strings.Contains(arg, own) || strings.Contains(arg, "shr_") ||
+		arg == "--token" || strings.HasPrefix(arg, "--token=") || strings.Contains(arg, "SHARE_TOKEN=")
 }
 
 // lost returns an error for what the environment says here, and will not say to the
