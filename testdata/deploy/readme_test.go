@@ -45,6 +45,7 @@ func TestReadme(t *testing.T) {
 		{"share logs", r.says("(?m) msg=ready ")},
 		{"share inspect", r.says(`"state": "online"`)},
 		{"share stop", r.says("^stopped ")},
+		{"share doctor", r.says(`(?m)^relay +(ok|warning) +none is named`)},
 		{"share relay --https", r.files},
 		{"share relay --http ", r.front},
 		{"share relay --domain", r.obtaining},
