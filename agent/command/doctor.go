@@ -14,12 +14,10 @@ import (
 
 // diagnosing is what the flags of share doctor say.
 type diagnosing struct {
-	process            Process
-	relays             []string
-	relayCA, tokenFile string
-	insecure           bool
-	insecureTarget     bool
-	json               bool
+	process Process
+	entry
+	insecureTarget bool
+	json           bool
 }
 
 func doctorCommand(p Process) *cli.Command {
@@ -38,14 +36,9 @@ func doctorCommand(p Process) *cli.Command {
 func (d *diagnosing) flags() []cli.Flag {
 	toggle := cmdline.Toggle("json", "write what was found as JSON", &d.json)
 	cmdline.Unset([]cli.Flag{toggle})
-	return []cli.Flag{
-		cmdline.Texts("relay", "look at the relay at `ADDR`, as share http has it; several, if it is given again (default: the one in the process)", &d.relays),
-		cmdline.Text("relay-ca", "trust what the certificates in `FILE` signed, instead of the system's", &d.relayCA),
-		cmdline.Text("token-file", "read the token from `FILE`", &d.tokenFile),
-		cmdline.Toggle("insecure", "let the token travel in plain to a relay that is not on loopback", &d.insecure),
+	return append(d.entry.flags(),
 		cmdline.Toggle("insecure-target", "accept any certificate of the target", &d.insecureTarget),
-		toggle,
-	}
+		toggle)
 }
 
 func (d *diagnosing) run(c *cli.Context) error {
@@ -66,12 +59,18 @@ func (d *diagnosing) run(c *cli.Context) error {
 			return cmdline.Usage("", "%v", err)
 		}
 	}
+	if len(d.relays) == 0 {
+		looking.LoginsErr = d.findDefault(p)
+	}
 	for _, relay := range d.relays {
 		u, err := agent.ParseRelay(relay, d.insecure)
 		if err != nil {
 			return err
 		}
 		looking.Relays = append(looking.Relays, u)
+	}
+	if looking.LoginsErr == nil {
+		looking.Logins, looking.LoginsErr = d.logins(p, looking.Relays)
 	}
 	if d.relayCA != "" {
 		if looking.Agent.RelayCA, err = cmdline.LoadRoots(d.relayCA); err != nil {

@@ -24,7 +24,7 @@ func serviceCommand(p Process) *cli.Command {
 	install := k.command("install", "have the system run what stands behind --, now and at each login", k.install)
 	install.ArgsUsage = "[NAME] -- http TARGET…"
 	install.Description = "What stands behind -- is a command line of share, such as http 8080 --name web. It is run in this folder, and not with the\n" +
-		"environment of this shell: a token comes from --token-file."
+		"environment of this shell: a token comes from share login, or from --token-file."
 	return cmdline.Group("service", "have the system run an agent",
 		install,
 		k.command("uninstall", "end the service and remove it", k.uninstall),
@@ -75,6 +75,13 @@ func (k *keeping) install(ctx context.Context, s *services.Service, behind []str
 		return fmt.Errorf("find the state folder: %w", err)
 	}
 	s.Environment = []string{"SHARE_STATE_DIR=" + state, "PATH=" + k.process.Getenv("PATH")}
+	if k.process.ConfigDir != "" {
+		config, err := filepath.Abs(k.process.ConfigDir)
+		if err != nil {
+			return fmt.Errorf("find the config folder: %w", err)
+		}
+		s.Environment = append(s.Environment, "SHARE_CONFIG_DIR="+config)
+	}
 	path, err := s.Install(ctx, k.place())
 	if err != nil {
 		return cmdline.Failed("a user's services want the user's session: log in as the user, not by su", err)
@@ -124,27 +131,21 @@ func (k *keeping) check(args []string) error {
 	if len(args) == 0 {
 		return cmdline.Usage(hint, "nothing stands behind -- for the service to run")
 	}
-	if args[0] != "http" {
-		return cmdline.Usage(hint, "a service runs share http, and not %.100q", args[0])
+	checked, behind := httpCommand(k.process), sharesOne
+	switch args[0] {
+	case "http":
+	case "up":
+		checked, behind = upCommand(k.process), sharesFile
+	default:
+		return cmdline.Usage(hint, "a service runs share http or share up, and not %.100q", args[0])
 	}
 	if slices.ContainsFunc(args, k.hasToken) {
-		return cmdline.Usage("put it into a file that you alone can read, and name that with --token-file", "a token stands behind --, where others can read it")
+		return cmdline.Usage("keep it with share login, or put it into a file that you alone can read and name that with --token-file", "a token stands behind --, where others can read it")
 	}
-	checked := httpCommand(k.process)
 	reached := false
 	checked.Action = func(c *cli.Context) error {
 		reached = true
-		if c.Bool("detach") || c.Bool("detached") {
-			return cmdline.Usage("leave it away", "a service is in the background already, and --detach stands behind --")
-		}
-		targets, _, err := splitCommand(c.Args().Slice())
-		if err != nil {
-			return err
-		}
-		if _, err := target.Parse(targets[0]); err != nil {
-			return cmdline.Usage("", "%v", err)
-		}
-		return nil
+		return behind(c)
 	}
 	app := &cli.App{Name: "share", Commands: []*cli.Command{checked}, Writer: io.Discard, ErrWriter: io.Discard, ExitErrHandler: func(*cli.Context, error) {}}
 	cmdline.Prepare(app.Commands)
@@ -159,6 +160,29 @@ func (k *keeping) check(args []string) error {
 		return err
 	}
 	return k.lost(checked.Flags, line)
+}
+
+// sharesOne returns why a service cannot run share http as c has it.
+func sharesOne(c *cli.Context) error {
+	if c.Bool("detach") || c.Bool("detached") {
+		return cmdline.Usage("leave it away", "a service is in the background already, and --detach stands behind --")
+	}
+	targets, _, err := splitCommand(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	if _, err := target.Parse(targets[0]); err != nil {
+		return cmdline.Usage("", "%v", err)
+	}
+	return nil
+}
+
+// sharesFile returns why a service cannot run share up as c has it.
+func sharesFile(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return cmdline.Usage("name the file with -f", "up takes no argument")
+	}
+	return nil
 }
 
 // hasToken reports whether an argument has a token in it: this user's, one as relays

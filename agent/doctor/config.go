@@ -61,12 +61,21 @@ func (d *Doctor) checkToken() cmdline.Result {
 		return check.OK("it is in %s, and goes nowhere without a relay", from)
 	case token != "":
 		return check.OK("it is in %s", from)
+	case d.LoginsErr != nil:
+		cure := "share logout, and log in again"
+		if e, ok := errors.AsType[*cmdline.Error](d.LoginsErr); ok {
+			cure = e.Hint
+		}
+		return check.Failed(cure, "%v", d.LoginsErr)
 	case d.Agent.Identity != nil:
 		return check.OK("there is none; the identity of %s is shown in its place", d.Agent.Identity)
 	case d.far() && d.Machine.Getenv("GITHUB_ACTIONS") == "true":
 		return check.Failed("put a token into SHARE_TOKEN, or give the job the permission id-token: write and have the relay trust it", "there is none, and the job has no identity")
 	case d.far():
-		return check.Failed("put it into SHARE_TOKEN, or name a file with --token-file; the relay's owner has it", "there is none")
+		return check.Failed("put it into SHARE_TOKEN, or run share login; the relay's owner has it", "there is none")
+	}
+	if len(d.Logins) > 0 {
+		return check.OK("share login has kept it")
 	}
 	return check.Skipped("there is none, and only a relay on another machine must have one")
 }

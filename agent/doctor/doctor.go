@@ -30,6 +30,11 @@ type Doctor struct {
 	// one, both empty if there is none.
 	EnvToken, TokenFile string
 
+	// Logins are the tokens that share login has kept, each for one relay, and
+	// LoginsErr is why they cannot be had. They do where there is no other.
+	Logins    map[agent.RelayURL]string
+	LoginsErr error
+
 	// Target is the target to look at. If zero, there is none.
 	Target target.Address
 
@@ -88,9 +93,10 @@ func (d *Doctor) Run(ctx context.Context) []cmdline.Result {
 	return append(all, target...)
 }
 
-// far reports whether a relay is not on this machine.
+// far reports whether a relay is not on this machine, and share login has kept
+// nothing for it.
 func (d *Doctor) far() bool {
-	return slices.ContainsFunc(d.Relays, func(r agent.RelayURL) bool { return !r.Loopback() })
+	return slices.ContainsFunc(d.Relays, func(r agent.RelayURL) bool { return !r.Loopback() && d.Logins[r] == "" })
 }
 
 // checkInside looks at the relay in the agent's own process, as there is no other.

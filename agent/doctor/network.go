@@ -28,6 +28,9 @@ type way struct {
 
 func newWay(d *Doctor, relay agent.RelayURL) *way {
 	w := &way{Doctor: d, cfg: d.Agent, relay: relay}
+	if login := d.Logins[relay]; w.cfg.Token == "" && login != "" {
+		w.cfg.Token, w.cfg.Identity = login, nil
+	}
 	w.cfg.Relay = relay
 	w.look = agent.NewScout(w.cfg)
 	return w
