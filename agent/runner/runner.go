@@ -4,8 +4,10 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"strings"
 	"sync"
@@ -109,7 +111,10 @@ func (r *Runner) Close(err error) {
 	ready, text := r.ready, r.tally.closing()
 	r.mu.Unlock()
 	if ready {
-		r.warn(r.github.summarise(text))
+		// The step of an agent in the background has ended, and its files are gone.
+		if err := r.github.summarise(text); !errors.Is(err, fs.ErrNotExist) {
+			r.warn(err)
+		}
 	}
 	if err != nil {
 		r.github.fail(err)

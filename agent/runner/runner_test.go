@@ -203,6 +203,23 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
+// TestStepEnded has an agent that goes on behind its step, whose files the runner
+// takes away.
+func TestStepEnded(t *testing.T) {
+	w := newWorld(t, nil)
+	w.Show(ready("https://a.example.com", "a"))
+	if err := os.Remove(w.summary); err != nil {
+		t.Fatal(err)
+	}
+	w.Close(nil)
+	if w.warnings != nil {
+		t.Errorf("got the warnings %q", w.warnings)
+	}
+	if _, err := os.Stat(w.summary); err == nil {
+		t.Error("a summary was made that nobody reads")
+	}
+}
+
 // TestBound has a summary that is full but for a byte too few.
 func TestBound(t *testing.T) {
 	e := ready("https://a.example.com", "a")
