@@ -22,6 +22,7 @@ type beside struct {
 	command []string
 	onReady string
 	exit    bool // the agent ends with that of --on-ready
+	holds   bool // the tunnel is ready no sooner than the target is up
 
 	process Process
 	target  string // as the user named it
@@ -60,12 +61,14 @@ func (b *beside) check() error {
 // prepare is called before all that follows.
 func (b *beside) prepare(s *sharing, view *terminal.View) {
 	b.process, b.target, b.grace, b.view, b.note = s.process, s.view.Target, s.agent.Grace, view, s.control.note
+	b.holds = len(b.command) > 0 || s.detach.inside && s.agent.Wait > 0
 	b.cut, b.ready, b.up = make(chan struct{}), make(chan struct{}), make(chan struct{})
 }
 
 // pass passes an event of the agent's on. A tunnel to a command is ready when the
 // command has come up: until then, that it is ready is held back, and that the
-// target is down is no news.
+// target is down is no news. Held back, too, is one in the background that waits for
+// its target: who has started it would not hear of its end.
 func (b *beside) pass(e agent.Event, on func(agent.Event)) {
 	b.mu.Lock()
 	events := b.order(e)
@@ -85,7 +88,7 @@ func (b *beside) order(e agent.Event) []agent.Event {
 			b.url, b.name = e.URL, e.Name
 			close(b.ready)
 		}
-		if len(b.command) > 0 && !b.isUp {
+		if b.holds && !b.isUp {
 			b.held = append(slices.DeleteFunc(b.held, same), e)
 			return nil
 		}

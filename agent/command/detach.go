@@ -44,7 +44,7 @@ type handover struct {
 
 func (d *detaching) flags() []cli.Flag {
 	return []cli.Flag{
-		cmdline.Toggle("detach", "go on in the background once the tunnel is ready, and log to a file in the state folder", &d.wanted),
+		cmdline.Toggle("detach", "go on in the background once the tunnel is ready, with --wait once the target is up, too, and log to a file in the state folder", &d.wanted),
 		&cli.BoolFlag{Name: "detached", Hidden: true, Destination: &d.inside},
 	}
 }
