@@ -61,6 +61,9 @@ func run(args []string) int {
 	if shown, ok := errors.AsType[cli.ExitCoder](err); ok {
 		return shown.ExitCode()
 	}
+	if err != nil {
+		agentcommand.Mark(os.Getenv, os.Stderr, err)
+	}
 	return terminal.Report(os.Stderr, err)
 }
 

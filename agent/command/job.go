@@ -41,6 +41,12 @@ func commandsTo(stderr *os.File) io.Writer {
 	return stderr
 }
 
+// Mark marks err, which no view shows, as what failed in a job of a CI, if the
+// process is a part of one.
+func Mark(getenv func(string) string, stderr *os.File, err error) {
+	runner.New(runner.Config{Getenv: getenv, Commands: commandsTo(stderr)}).Close(err)
+}
+
 // clear takes away what an earlier run has left in --dotenv.
 func (j *job) clear() error {
 	if j.dotenv == "" {
