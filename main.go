@@ -23,7 +23,6 @@ import (
 	"golang.org/x/term"
 
 	agentcommand "share/agent/command"
-	"share/agent/terminal"
 	"share/relay"
 	relaycommand "share/relay/command"
 	"share/tunnel"
@@ -61,10 +60,7 @@ func run(args []string) int {
 	if shown, ok := errors.AsType[cli.ExitCoder](err); ok {
 		return shown.ExitCode()
 	}
-	if err != nil {
-		agentcommand.Mark(os.Getenv, os.Stderr, err)
-	}
-	return terminal.Report(os.Stderr, err)
+	return agentcommand.Report(os.Getenv, os.Stderr, err)
 }
 
 func noCommand(c *cli.Context) error {

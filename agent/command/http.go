@@ -116,6 +116,7 @@ func (s *sharing) share(c *cli.Context) error {
 		return err
 	}
 	defer s.detach.close()
+	s.job.quote(s.process, &shown)
 	s.unread, shown.Unread = context.WithCancel(context.Background())
 	defer shown.Unread()
 	view := terminal.Start(shown)
