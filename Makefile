@@ -12,14 +12,16 @@ GO ?= go
 FUZZTIME ?= 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+# Tests that are modules of their own.
+MODULES = testdata/action testdata/clients
+
 # The go command skips testdata unless told: packages of tests there that
-# belong to the main module, without the clients, which are a module of
-# their own.
-SUITES = $(filter-out ./testdata/clients ./testdata/clients/%,$(sort $(patsubst %/,./%,$(dir $(wildcard testdata/*/*_test.go testdata/*/*/*_test.go)))))
+# belong to the main module.
+SUITES = $(filter-out $(MODULES:%=./%) $(MODULES:%=./%/%),$(sort $(patsubst %/,./%,$(dir $(wildcard testdata/*/*_test.go testdata/*/*/*_test.go)))))
 COMMANDS = ./testdata/bench
 
 # program:package of Debian, for each client that tests run.
-NEEDS = curl:curl git:git litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin \
+NEEDS = curl:curl git:git jq:jq litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin \
 	promtool:prometheus systemd-analyze:systemd tmux:tmux pgrep:procps
 
 .PHONY: test needs check fuzz bench chaos soak cover build clean
@@ -30,7 +32,7 @@ test: needs
 	@failed=0; \
 	$(GO) test ./... || failed=1; \
 	$(GO) test -count=1 -p 1 -timeout 15m $(SUITES) || failed=1; \
-	$(GO) -C testdata/clients test -count=1 -mod=mod -timeout 10m ./... || failed=1; \
+	for module in $(MODULES); do $(GO) -C $$module test -count=1 -mod=mod -timeout 10m ./... || failed=1; done; \
 	exit $$failed
 
 # Without a program, the tests that need it are skipped, and said so here; in
@@ -55,9 +57,9 @@ check:
 	$(GO) mod tidy -diff
 	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... || exit 1; done
 	$(GO) vet $(COMMANDS) $(SUITES)
-	$(GO) -C testdata/clients vet -mod=mod ./...
+	for module in $(MODULES); do $(GO) -C $$module vet -mod=mod ./... || exit 1; done
 	$(GO) run $(STATICCHECK) ./... $(COMMANDS) $(SUITES)
-	$(GO) -C testdata/clients run $(STATICCHECK) ./...
+	for module in $(MODULES); do $(GO) -C $$module run $(STATICCHECK) ./... || exit 1; done
 	$(GO) test -race -shuffle=on -timeout 15m ./...
 
 fuzz:
