@@ -4,16 +4,12 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -120,11 +116,15 @@ func (r *readme) down(c command) {
 	}
 }
 
+// stopAll stops at the test's end what then runs in the background: nothing, if all
+// went well.
+func (r *readme) stopAll() {
+	r.t.Cleanup(func() { r.command(context.Background(), "", "share stop --all").Run() })
+}
+
 // detach shares in the background.
 func (r *readme) detach(c command) {
-	r.t.Cleanup(func() {
-		r.command(context.Background(), "", "share stop --all").Run() // there is none, if all went well
-	})
+	r.stopAll()
 	r.says(`(?m)^http://\w+\.localhost:\d+$`)(c)
 }
 
@@ -183,21 +183,17 @@ func (r *readme) login(c command) {
 // preview runs the step of a job, which ends while its tunnel goes on.
 func (r *readme) preview(c command) {
 	token := secret.FindString(r.relay.match(r.t, paste)[1])
+	r.stopAll()
 	step := start(r.t, r.command(context.Background(), "export SHARE_TOKEN="+token+"\n", c.text))
 	if code := step.ended(r.t); code != 0 {
 		r.t.Fatalf("%s: got exit code %d, want 0", c.text, code)
 	}
-	file := filepath.Join(r.root, "work/url")
-	got, err := os.ReadFile(file)
-	if want := r.url("pr-12."+domain) + "\n"; err != nil || string(got) != want {
-		r.t.Fatalf("%s: got the URL %q, %v, want %q", c.text, got, err, want)
+	got, want := step.match(r.t, shared)[1], r.url("pr-12."+domain)
+	if got != want {
+		r.t.Errorf("%s: got the URL %q, want %q", c.text, got, want)
 	}
-	expect(r.t, strings.TrimSpace(string(got))+"/x", r.own, "target: /x")
-	syscall.Kill(-step.cmd.Process.Pid, syscall.SIGTERM)
-	until(r.t, "end of the tunnel", func() bool {
-		_, err := os.Stat(file)
-		return errors.Is(err, fs.ErrNotExist)
-	})
+	expect(r.t, want+"/x", r.own, "target: /x")
+	r.says("^stopped pr-12 ")(command{text: "share stop pr-12"})
 }
 
 func (r *readme) files(c command) {
