@@ -70,6 +70,35 @@ func serveTarget(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], addr)
 }
 
+// answering is a target that answers each request with the bytes of a file, and
+// then closes; lines end as in HTTP, %s is the Host that it was asked for.
+func answering(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: answering var file")
+	}
+	text := ts.ReadFile(args[1])
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, strings.ReplaceAll(strings.ReplaceAll(text, "%s", r.Host), "\n", "\r\n"))
+	})}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	done := make(chan struct{})
+	go func() { // ends with the server
+		srv.Serve(ln)
+		close(done)
+	}()
+	ts.Defer(func() {
+		srv.Close()
+		<-done
+	})
+	ts.Setenv(args[0], port(ln.Addr()))
+}
+
 // echo is what the targets of scripts answer: what they were asked; below
 // /status/ with the status that follows, for /fields with the header too.
 func echo(w http.ResponseWriter, r *http.Request) {

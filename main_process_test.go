@@ -33,6 +33,7 @@ import (
 //	                                   lines of a file may stand below
 //	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it
 //	target -unix VAR PATH              serve HTTP at a unix socket, and set VAR to its path
+//	answering VAR FILE                 answer each request with FILE, %s there being its Host, close, and set VAR to the port
 //	gated, open                        wait until a request for /gate is at a target; let all of them be answered
 //	freeport VAR                       set VAR to a port that nothing listens on
 //	occupy VAR                         set VAR to a port whose listener never answers
@@ -63,6 +64,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"reap":        reap,
 		"fails":       fails,
 		"target":      serveTarget,
+		"answering":   answering,
 		"gated":       gated,
 		"open":        openGate,
 		"freeport":    freePort,

@@ -47,6 +47,13 @@ func New(cfg Config) (*Agent, error) {
 			told(h)
 		}
 	}
+	heard := cfg.Target.OnSymptom
+	a.cfg.Target.OnSymptom = func(s target.Symptom) {
+		a.symptom(s)
+		if heard != nil {
+			heard(s)
+		}
+	}
 	t, err := target.New(a.cfg.Target)
 	if err != nil {
 		return nil, cmdline.Usage("", "%v", err)
@@ -70,6 +77,11 @@ func (a *Agent) emit(e Event) {
 }
 
 func (a *Agent) warn(message string) { a.emit(Event{Kind: EventWarning, Message: message}) }
+
+// symptom passes on what the target's answers say.
+func (a *Agent) symptom(s target.Symptom) {
+	a.emit(Event{Kind: EventWarning, Symptom: s.Code, Message: s.Message, Hint: s.Cure})
+}
 
 // health passes a change of the target's state on.
 func (a *Agent) health(h target.Health) {

@@ -19,7 +19,7 @@ const (
 	EventReconnecting                      // the session is gone: Reason, Drained, Retry, Attempt
 	EventDraining                          // the agent was stopped while exchanges are under way: Open
 	EventTarget                            // the target's health changed: Up, Cause, Detail, Since
-	EventWarning                           // something to know that stops nothing: Message
+	EventWarning                           // something to know that stops nothing: Message, Symptom, Hint
 	EventError                             // what ends the agent: Code, Message, Hint
 	EventStopped                           // the last event: Code, Reason
 	EventOutput                            // a program beside the agent wrote a line: Source, Stderr, Message
@@ -91,6 +91,7 @@ type Event struct {
 	Code    int    // the exit code this means
 	Message string // one line
 	Hint    string // what the user can do, may be empty
+	Symptom string // names what a warning is about, as target.Symptom.Code does; empty if it is nothing of the target's
 
 	Source string // the program that wrote a line
 	Stderr bool   // it wrote it to its stderr
@@ -108,7 +109,7 @@ type Event struct {
 //	reconnecting  reason, retry_ms, attempt
 //	draining      open (requests that may still end)
 //	target        state ("up" or "down"), cause, detail, since
-//	warning       message
+//	warning       message; code (a text) and hint when it is about how the target answers
 //	error         code (the exit code), message, hint
 //	stopped       code (the exit code), reason
 //	output        source, stream ("stdout" or "stderr"), line
@@ -192,8 +193,10 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		return json.Marshal(struct {
 			eventHead
 			Message string `json:"message"`
+			Code    string `json:"code,omitempty"`
+			Hint    string `json:"hint,omitempty"`
 			Relay   string `json:"relay,omitempty"`
-		}{head, e.Message, e.Relay})
+		}{head, e.Message, e.Symptom, e.Hint, e.Relay})
 	case EventError:
 		return json.Marshal(struct {
 			eventHead

@@ -36,7 +36,7 @@ func fullEvent(t *testing.T, kind EventKind) Event {
 		ID: "1", Method: "GET", Target: "/", Status: 502, Cause: tunnel.TargetRefused, Detail: "connection refused", Elapsed: 1200 * time.Microsecond,
 		BytesIn: 7, BytesOut: 8, Protocol: "websocket",
 		Drained: true, Retry: 100 * time.Millisecond, Attempt: 2, Open: 3, Up: true, Since: at, Code: 5, Message: "relay refused: taken", Hint: "choose another --name",
-		Source: "npm", Stderr: true, Excerpt: []string{"   1 | version: 2"},
+		Source: "npm", Stderr: true, Symptom: "host_refused", Excerpt: []string{"   1 | version: 2"},
 	}
 	for field, value := range reflect.ValueOf(e).Fields() {
 		if value.IsZero() {

@@ -65,7 +65,7 @@ func benchmarkGet(b *testing.B, relay *tunnel.Session, q *tunnel.Request) {
 // BenchmarkSession is the target's share.
 func BenchmarkGet(b *testing.B) {
 	s := serve(b, answers(reply1K()))
-	r := newRig(b, s.addr, Config{})
+	r := newRig(b, s.addr, Config{OnSymptom: func(s Symptom) { b.Error(s) }})
 	benchmarkGet(b, r.relay, request("GET", "/", "User-Agent: bench", "Accept: */*"))
 }
 

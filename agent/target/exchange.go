@@ -49,6 +49,9 @@ type flight struct {
 	chunks http1.Chunked
 	status int
 
+	suspicion suspicion // what the answer's body is searched for
+	searched  int       // how much of it was
+
 	abortFn func(*tunnel.Failure)
 	flushFn func() error
 	body    sync.WaitGroup // the second goroutine
@@ -104,6 +107,7 @@ func (f *flight) serve(x *tunnel.Exchange) (int, *tunnel.Failure) {
 		failure = tunnel.AsFailure(err)
 	} else if failure != nil {
 		failure = f.fail(failure)
+		f.t.closedUnheard(failure)
 	}
 	f.body.Wait()
 	return f.status, failure
@@ -136,6 +140,7 @@ func (f *flight) run() *tunnel.Failure {
 		f.refuse(nil)
 	}
 	f.t.health.alive()
+	f.suspect()
 	if f.resp.Status == 101 {
 		return f.switchProtocols()
 	}

@@ -24,6 +24,7 @@ func (f *flight) receive() *tunnel.Failure {
 	for interim, seen := 0, 0; ; {
 		n, err := http1.ResponseHead(f.buf[f.r:f.w], seen)
 		if err != nil {
+			f.unanswered(f.buf[f.r:f.w])
 			return f.t.own(err)
 		}
 		if n == 0 {
@@ -36,6 +37,7 @@ func (f *flight) receive() *tunnel.Failure {
 		head := f.buf[f.r : f.r+n]
 		f.r, seen = f.r+n, 0
 		if err := f.resp.Parse(head, f.req.Method); err != nil {
+			f.unanswered(head)
 			return f.t.own(err)
 		}
 		if !f.resp.Interim() {
@@ -61,6 +63,7 @@ func (f *flight) noHead(err error, some bool) *tunnel.Failure {
 	if f.c.waiting.Load() == overdue {
 		return f.overdue()
 	}
+	f.unanswered(f.buf[f.r:f.w])
 	cause := readCause(err, some)
 	err = f.c.endRead(err)
 	if cause == tunnel.TargetClosed && f.c.reused && !f.repeatable() {
@@ -166,6 +169,9 @@ func (f *flight) relay() *tunnel.Failure {
 			f.r += n
 			passed += int64(len(p))
 			if len(p) > 0 {
+				if f.suspicion != suspectNothing {
+					f.examine(p)
+				}
 				if _, err := f.x.Write(p); err != nil {
 					return tunnel.AsFailure(err)
 				}

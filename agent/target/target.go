@@ -59,6 +59,11 @@ type Config struct {
 	// found up or down for the first time, and whenever that changes or its
 	// cause does. If nil, nobody is told.
 	OnHealth func(Health)
+
+	// OnSymptom is told, for each code once, what answers of the target in
+	// HTTP/1.1 say of how it is shared. It is called from many goroutines and must
+	// not block. If nil, nobody is told.
+	OnSymptom func(Symptom)
 }
 
 // Values of Config.HostHeader that do not stand for themselves.
@@ -97,11 +102,15 @@ func (c *Config) host() string {
 type Target struct {
 	cfg    Config
 	hop    string // the target as failures name it
+	self   string // the Host that it knows itself by
 	host   string // the Host to send, "" for the visitor's
 	dialer *dialer
 	pool   *pool
 	h2     *h2Target // nil if the target speaks HTTP/1.1
 	health health
+	told   atomic.Uint32 // the symptoms that OnSymptom knows, a bit for each code
+	heard  atomic.Bool   // it has answered
+	tried  atomic.Bool   // it was tried in TLS
 
 	// spare is a connection of Run's that no exchange has used: a target that
 	// accepts only one is not robbed of it.
@@ -128,6 +137,7 @@ func New(cfg Config) (*Target, error) {
 	t := &Target{
 		cfg:    cfg,
 		hop:    cfg.Address.String(),
+		self:   cfg.Address.Authority(),
 		host:   cfg.host(),
 		dialer: newDialer(&cfg),
 		pool:   newPool(cfg.headerTimeout()),

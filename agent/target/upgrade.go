@@ -46,6 +46,9 @@ func (f *flight) switchProtocols() *tunnel.Failure {
 func (f *flight) downstream() *tunnel.Failure {
 	for passed := int64(0); ; {
 		if f.r < f.w {
+			if f.suspicion != suspectNothing {
+				f.examine(f.buf[f.r:f.w])
+			}
 			if _, err := f.x.Write(f.buf[f.r:f.w]); err != nil {
 				return tunnel.AsFailure(err)
 			}

@@ -172,7 +172,11 @@ func eventLine(e agent.Event, s *state, st *style, hint string) string {
 		if e.Relay != "" {
 			about = escape(e.Relay) + ": "
 		}
-		return st.fair.Render("Warning: ") + about + escape(e.Message) + "\n"
+		cure := ""
+		if e.Hint != "" {
+			cure = ": " + escape(e.Hint)
+		}
+		return st.fair.Render("Warning: ") + about + escape(e.Message) + cure + "\n"
 	case agent.EventError:
 		return st.bad.Render("share: ") + strings.TrimPrefix(errorLine(e.Message, e.Hint), "share: ") + excerpt(e.Excerpt)
 	case agent.EventOutput:

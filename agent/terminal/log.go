@@ -161,7 +161,14 @@ func recordOf(e agent.Event) (slog.Level, string, []slog.Attr) {
 		}
 		return slog.LevelWarn, "target", []slog.Attr{slog.String("state", "down"), slog.String("cause", causeName(e.Cause)), slog.String("detail", e.Detail)}
 	case agent.EventWarning:
-		return slog.LevelWarn, e.Message, nil
+		var attrs []slog.Attr
+		if e.Symptom != "" {
+			attrs = append(attrs, slog.String("code", e.Symptom))
+		}
+		if e.Hint != "" {
+			attrs = append(attrs, slog.String("hint", e.Hint))
+		}
+		return slog.LevelWarn, e.Message, attrs
 	case agent.EventError:
 		return slog.LevelError, e.Message, []slog.Attr{slog.Int("code", e.Code), slog.String("hint", e.Hint)}
 	case agent.EventOutput:
