@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -93,8 +94,8 @@ func commands() []*cli.Command {
 		UntilSignal: signals.untilStop,
 		Reloading:   signals.untilStopOrReload,
 		Interrupt:   signals.interrupt,
-		Inside: func(avoid ...int) (agentcommand.Inside, error) {
-			return relay.NewLocal(version, avoid...)
+		Inside: func(addresses []netip.Addr, avoid ...int) (agentcommand.Inside, error) {
+			return relay.NewLocal(version, addresses, avoid...)
 		},
 	})
 	return append(sharing, relaycommand.Relay(relaycommand.Process{

@@ -149,6 +149,30 @@ func openGate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Value("gate").(*gate).open()
 }
 
+// condition is what scripts ask of the machine: [lan], whether the local network
+// reaches it.
+func condition(cond string) (bool, error) {
+	if cond != "lan" {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return false, err
+	}
+	for _, i := range interfaces {
+		addrs, err := i.Addrs()
+		if err != nil || i.Flags&net.FlagUp == 0 || i.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0 {
+			continue
+		}
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && n.IP.IsPrivate() {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: freeport var")

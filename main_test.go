@@ -58,7 +58,8 @@ func TestScript(t *testing.T) {
 			env.Values["issuer"] = &issuing{}
 			return nil
 		},
-		Cmds: scriptCommands(),
+		Cmds:      scriptCommands(),
+		Condition: condition,
 	})
 }
 

@@ -105,8 +105,8 @@ type Config struct {
 	// If zero, 1.
 	Lanes int
 
-	// Notice is a warning that Run begins with. If empty, there is none.
-	Notice string
+	// Notices are warnings that Run begins with.
+	Notices []string
 
 	// Version is the program's version, for the relay's log.
 	// If empty, "devel".

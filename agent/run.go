@@ -34,8 +34,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.claim(ctx); err != nil {
 		return err
 	}
-	if a.cfg.Notice != "" {
-		a.warn(a.cfg.Notice)
+	for _, notice := range a.cfg.Notices {
+		a.warn(notice)
 	}
 	// work ends what takes on more, life all the rest, at once.
 	work, stop := context.WithCancelCause(ctx)

@@ -116,6 +116,10 @@ type Config struct {
 	// is no page of the relay's own, and no door takes agents.
 	Sole bool
 
+	// Addresses lead to the single tunnel of a Sole relay, too, whose URL has the
+	// first of them for a host, in place of its name.
+	Addresses []netip.Addr
+
 	// Version is the program's version, for logs. If empty, "devel".
 	Version string
 

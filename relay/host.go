@@ -2,7 +2,9 @@ package relay
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"share/relay/edge"
@@ -23,6 +25,9 @@ func (r *Relay) lookup(host []byte) edge.Place {
 		case "localhost", "127.0.0.1", "::1":
 			return edge.Place{Tunnel: r.names.Sole()}
 		}
+		if r.isAddress(string(host)) {
+			return edge.Place{Tunnel: r.names.Sole()}
+		}
 		return edge.Place{}
 	}
 	if string(host) == domain || r.isOwn(string(host)) {
@@ -32,6 +37,13 @@ func (r *Relay) lookup(host []byte) edge.Place {
 		return edge.Place{Tunnel: r.domains.Lookup(host)}
 	}
 	return edge.Place{}
+}
+
+// isAddress reports whether host is one of the addresses of a relay with a single
+// tunnel.
+func (r *Relay) isAddress(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && slices.Contains(r.cfg.Addresses, addr)
 }
 
 // isOwn reports whether host is the relay itself by address, as operators look
@@ -102,6 +114,9 @@ func (r *Relay) AgentAddress(doors []Door) string {
 
 // tunnelURL is what visitors type to reach a name.
 func (r *Relay) tunnelURL(name string) string {
+	if len(r.cfg.Addresses) > 0 {
+		return r.public.Scheme + "://" + net.JoinHostPort(r.cfg.Addresses[0].String(), r.public.Port())
+	}
 	return r.public.Scheme + "://" + name + "." + r.public.Host
 }
 

@@ -5,50 +5,63 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
 // localPort is where a Local listens if it can: URLs stay the same then.
 const localPort = 7070
 
-// A Local is a relay on loopback for the agents of its own process, which reach it
-// by Dial. While there is one tunnel, it is reached by the port alone.
+// A Local is a relay for the agents of its own process, which reach it by Dial: on
+// loopback, and at the addresses of the machine that it was given. While there is
+// one tunnel, it is reached by the port alone.
 type Local struct {
-	relay *Relay
-	doors []Door
+	relay     *Relay
+	doors     []Door
+	addresses []netip.Addr
 
 	mu       sync.Mutex
 	sessions context.Context // guarded by mu; nil unless Serve runs
 	attached sync.WaitGroup
 }
 
-// NewLocal listens at port 7070 of the loopback addresses, or at a free port if
-// that is taken. It never takes a port of avoid, which are those of the targets.
-func NewLocal(version string, avoid ...int) (*Local, error) {
-	listeners, err := listenLoopback(localPort, avoid)
+// NewLocal listens at port 7070 of the loopback addresses and of the addresses given,
+// or at a free port if that is taken. It never takes a port of avoid, which are those
+// of the targets.
+func NewLocal(version string, addresses []netip.Addr, avoid ...int) (*Local, error) {
+	listeners, err := listenLocal(localPort, addresses, avoid)
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{}
+	l := &Local{addresses: addresses}
 	for _, ln := range listeners {
 		l.doors = append(l.doors, Door{Listener: ln, Kind: "http"})
 	}
-	if l.relay, err = New(Config{Sole: true, Version: version}); err != nil {
+	if l.relay, err = New(Config{Sole: true, Addresses: addresses, Version: version}); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// Note says that URLs will not be those of another day, if that is so.
-func (l *Local) Note() string {
+// Notes say that URLs will not be those of another day, if that is so, and who
+// else than this machine can reach them.
+func (l *Local) Notes() (notes []string) {
 	port := portOf(l.doors[0])
-	if port == localPort {
-		return ""
+	if port != localPort {
+		notes = append(notes, fmt.Sprintf("port %d is taken: the URL has port %d this time, and another the next", localPort, port))
 	}
-	return fmt.Sprintf("port %d is taken: the URL has port %d this time, and another the next", localPort, port)
+	if len(l.addresses) == 0 {
+		return notes
+	}
+	var urls []string
+	for _, a := range l.addresses {
+		urls = append(urls, "http://"+net.JoinHostPort(a.String(), strconv.Itoa(port)))
+	}
+	return append(notes, "everybody in the local network can reach the target, unencrypted, at "+strings.Join(urls, ", "))
 }
 
 // Close stops listening. It is for a Local that does not come to Serve.
@@ -108,14 +121,17 @@ func (l *Local) Serve(ctx context.Context, agent func(context.Context) error) er
 // Cut ends Serve without grace.
 func (l *Local) Cut() { l.relay.Cut() }
 
-// listenLoopback listens at the same port of 127.0.0.1 and, where there is
-// one, [::1]: localhost may be either. If port is taken or is one of avoid, that
-// is a free port.
-func listenLoopback(port int, avoid []int) (_ []net.Listener, err error) {
+// listenLocal listens at the same port of 127.0.0.1 and, where there is one,
+// [::1], since localhost may be either, and of the addresses. If port is taken or is
+// one of avoid, that is a free port.
+func listenLocal(port int, addresses []netip.Addr, avoid []int) (_ []net.Listener, err error) {
 	hosts := []string{"127.0.0.1"}
 	if probe, err := net.Listen("tcp", "[::1]:0"); err == nil {
 		probe.Close()
 		hosts = append(hosts, "::1")
+	}
+	for _, a := range addresses {
+		hosts = append(hosts, a.String())
 	}
 	const tries = 16 // what is free at one address may be taken at the other
 	for range tries {
@@ -128,7 +144,7 @@ func listenLoopback(port int, avoid []int) (_ []net.Listener, err error) {
 		closeAll(listeners)
 		port = 0
 	}
-	return nil, fmt.Errorf("listen on loopback: %w", err)
+	return nil, fmt.Errorf("listen for visitors: %w", err)
 }
 
 // listenAll listens at the same port of each host; 0 is one that is free.

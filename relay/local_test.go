@@ -9,13 +9,13 @@ import (
 	"share/tunnel"
 )
 
-func TestListenLoopback(t *testing.T) {
+func TestListenLocal(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	first, err := listenLoopback(portOf(taken), nil)
+	first, err := listenLocal(portOf(taken), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestListenLoopback(t *testing.T) {
 	closeAll(first)
 
 	// The target's port is left to the target, which may not listen yet.
-	second, err := listenLoopback(free, []int{0, free})
+	second, err := listenLocal(free, nil, []int{0, free})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestListenLoopback(t *testing.T) {
 }
 
 func TestLocalDialWithoutServe(t *testing.T) {
-	l, err := NewLocal("")
+	l, err := NewLocal("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestLocalDialWithoutServe(t *testing.T) {
 
 // A Local serves its agent at localhost, and ends with it.
 func TestLocalServe(t *testing.T) {
-	l, err := NewLocal("")
+	l, err := NewLocal("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestLocalServe(t *testing.T) {
 
 // An agent whose relay fails is stopped.
 func TestLocalFails(t *testing.T) {
-	l, err := NewLocal("")
+	l, err := NewLocal("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ func TestNew(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "Public.test:8443"}
+	lan := []netip.Addr{netip.MustParseAddr("192.168.1.2"), netip.MustParseAddr("fd00::2")}
 	tests := []struct {
 		cfg  Config
 		host string
@@ -61,6 +62,11 @@ func TestLookup(t *testing.T) {
 		{Config{Sole: true}, "::1", "x"},
 		{Config{Sole: true}, "y.localhost", ""},
 		{Config{Sole: true}, "example.com", ""},
+		{Config{Sole: true}, "192.168.1.2", ""},
+		{Config{Sole: true, Addresses: lan}, "192.168.1.2", "x"},
+		{Config{Sole: true, Addresses: lan}, "fd00::2", "x"},
+		{Config{Sole: true, Addresses: lan}, "192.168.1.3", ""},
+		{Config{Sole: true, Addresses: lan}, "x.localhost", "x"},
 	}
 	for _, tt := range tests {
 		r, err := New(tt.cfg)
@@ -91,6 +97,7 @@ func TestTunnelURL(t *testing.T) {
 		return d
 	}
 	front := &url.URL{Scheme: "https", Host: "share.test:8443", Path: "/ignored", User: url.User("ignored")}
+	lan := []netip.Addr{netip.MustParseAddr("192.168.1.2"), netip.MustParseAddr("fd00::2")}
 	tests := []struct {
 		cfg   Config
 		doors []Door
@@ -103,6 +110,8 @@ func TestTunnelURL(t *testing.T) {
 		{Config{Domain: "share.test"}, []Door{door(doorHTTP, ":443"), door(doorAgents, ":444")}, "http://x.share.test:443"},
 		{Config{Domain: "share.test"}, []Door{door(doorRedirect, ":80"), door(doorHTTP, ":8080")}, "http://x.share.test:8080"},
 		{Config{Domain: "in.test", PublicURL: front}, []Door{door(doorHTTP, ":80")}, "https://x.share.test:8443"},
+		{Config{Sole: true, Addresses: lan}, []Door{door(doorHTTP, "127.0.0.1:7070")}, "http://192.168.1.2:7070"},
+		{Config{Sole: true, Addresses: lan[1:]}, []Door{door(doorHTTP, "127.0.0.1:7070")}, "http://[fd00::2]:7070"},
 	}
 	for _, tt := range tests {
 		r, err := New(tt.cfg)

@@ -28,7 +28,8 @@ func (r *Relay) enter() bool {
 // is, and reports whether the address may have one more.
 func (r *Relay) recognise(d *Door, g *stranger, addr net.Addr) (crowd error, within bool) {
 	room, within := !g.crowded, true
-	if !r.cfg.Sole && !d.isFront(addr) && !r.isTrusted(addr) {
+	alone := r.cfg.Sole && len(r.cfg.Addresses) == 0
+	if !alone && !d.isFront(addr) && !r.isTrusted(addr) {
 		if d.AgentsOnly && r.strangers.barred(addr) {
 			return errBarred, false
 		}

@@ -5,6 +5,7 @@ package command
 import (
 	"context"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -50,8 +51,9 @@ type Process struct {
 	// calls reload. A process that has a terminal ends with it nevertheless.
 	Reloading func(cut, reload func()) (_ context.Context, stop func())
 
-	// Inside makes a relay in this process, which does not take the ports avoid.
-	Inside func(avoid ...int) (Inside, error)
+	// Inside makes a relay in this process, on loopback and at addresses, which does
+	// not take the ports avoid.
+	Inside func(addresses []netip.Addr, avoid ...int) (Inside, error)
 }
 
 // An Inside is a relay in this process, for its agents. The agent knows no
@@ -60,8 +62,8 @@ type Inside interface {
 	// Dial connects an agent while Serve runs.
 	Dial(context.Context) (net.Conn, error)
 
-	// Note is what the user has to know of the relay, empty if nothing.
-	Note() string
+	// Notes are what the user has to know of the relay, a line each.
+	Notes() []string
 
 	// Serve serves while agent runs, and returns its error or else its own.
 	Serve(ctx context.Context, agent func(context.Context) error) error

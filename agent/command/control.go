@@ -137,6 +137,7 @@ func (s *sharing) options() any {
 		RelayCA         string   `json:"relay_ca,omitempty"`
 		Credential      string   `json:"credential"`
 		Insecure        bool     `json:"insecure,omitempty"`
+		LAN             bool     `json:"lan,omitempty"`
 		Lanes           int      `json:"lanes,omitempty"`
 		Name            string   `json:"name,omitempty"`
 		Domain          string   `json:"domain,omitempty"`
@@ -160,6 +161,7 @@ func (s *sharing) options() any {
 		RelayCA:         s.relayCA,
 		Credential:      credential,
 		Insecure:        s.agent.Insecure,
+		LAN:             s.lan.wanted,
 		Lanes:           s.agent.Lanes,
 		Name:            s.agent.Name,
 		Domain:          s.agent.Domain,

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -78,11 +79,11 @@ func (d *diagnosing) run(c *cli.Context) error {
 		}
 	}
 	looking.Inside = func() (string, error) {
-		inside, err := p.Inside(looking.Target.Port)
+		inside, err := p.Inside(nil, looking.Target.Port)
 		if err != nil {
 			return "", err
 		}
-		return inside.Note(), inside.Close()
+		return strings.Join(inside.Notes(), "; "), inside.Close()
 	}
 	ctx, stop := p.UntilSignal(func() {})
 	defer stop()

@@ -16,6 +16,7 @@ type entry struct {
 	relays             []string
 	relayCA, tokenFile string
 	insecure           bool
+	inside             bool // the relay is the one in this process, whatever share login has kept
 
 	kept map[agent.RelayURL]credential.Login // those of the relays that let the agent in
 }
@@ -43,7 +44,7 @@ func insecureFlag(dst *bool) cli.Flag {
 // the default, if there is any.
 func (e *entry) enter(p *Process, cfg *agent.Config) (err error) {
 	cfg.Insecure, cfg.Proxy, cfg.Version = e.insecure, p.Proxy, p.Version
-	if len(e.relays) == 0 {
+	if len(e.relays) == 0 && !e.inside {
 		if err := e.findDefault(p); err != nil {
 			return err
 		}

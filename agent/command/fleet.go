@@ -126,11 +126,11 @@ func (f *fleet) open(ctx context.Context, avoid []int) error {
 	if f.inside != nil {
 		return nil
 	}
-	inside, err := f.process.Inside(avoid...)
+	inside, err := f.process.Inside(nil, avoid...)
 	if err != nil {
 		return err
 	}
-	if note := inside.Note(); note != "" {
+	for _, note := range inside.Notes() {
 		f.show(agent.Event{Kind: agent.EventWarning, Message: note})
 	}
 	f.mu.Lock()

@@ -31,6 +31,7 @@ type sharing struct {
 	limits      limits
 	readyFD     readyFD
 	job         job
+	lan         lan
 	unread      context.Context // ends when nobody reads what is shown
 
 	control controlled
@@ -83,7 +84,7 @@ func (s *sharing) flags() []cli.Flag {
 		cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
 		cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
 		cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-	}, s.limits.flags(), s.readyFD.flags(), s.beside.flags(), s.detach.flags())
+	}, s.limits.flags(), s.readyFD.flags(), s.beside.flags(), s.detach.flags(), s.lan.flags())
 }
 
 // share shares a target until a signal or a limit, and shows how that goes.
@@ -140,6 +141,10 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 	if err := s.fill(c); err != nil {
 		return 0, "", err
 	}
+	if err := s.lan.check(s.relays); err != nil {
+		return 0, "", err
+	}
+	s.inside = s.lan.wanted
 	if err := s.load(); err != nil {
 		return 0, "", err
 	}
@@ -166,12 +171,16 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 	}
 	var inside Inside
 	if len(s.relays) == 0 {
-		if inside, err = s.process.Inside(s.agent.Target.Address.Port); err != nil {
+		addresses, err := s.lan.addresses()
+		if err != nil {
+			return 0, "", err
+		}
+		if inside, err = s.process.Inside(addresses, s.agent.Target.Address.Port); err != nil {
 			return 0, "", err
 		}
 		defer inside.Close()
 		s.agent.Dial = inside.Dial
-		s.agent.Notice = inside.Note()
+		s.agent.Notices = inside.Notes()
 	}
 	a, err := agent.New(s.agent)
 	if err != nil {
