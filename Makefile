@@ -5,6 +5,7 @@
 # make chaos     the chaos ledger with 100,000 requests; CHAOS_SEED=n repeats one
 # make soak      a store that is killed 1,000 times, one that is filled, 100
 #                upgrades, and attacks in their full size
+# make devservers  a browser at Vite, Next.js, webpack-dev-server, Django and Flask
 # make fuzz      every fuzz test for FUZZTIME
 # make cover     what the packages' own tests cover, as cover.html
 
@@ -12,8 +13,9 @@ GO ?= go
 FUZZTIME ?= 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Tests that are modules of their own.
-MODULES = testdata/action testdata/clients
+# Tests that are modules of their own; make test leaves out those that take long.
+MODULES = testdata/action testdata/clients $(LONG)
+LONG = testdata/devservers
 
 # The go command skips testdata unless told: packages of tests there that
 # belong to the main module.
@@ -24,7 +26,7 @@ COMMANDS = ./testdata/bench
 NEEDS = curl:curl git:git jq:jq litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin \
 	promtool:prometheus systemd-analyze:systemd tmux:tmux pgrep:procps
 
-.PHONY: test needs check fuzz bench chaos soak cover build clean
+.PHONY: test needs check fuzz bench chaos soak devservers cover build clean
 
 # Suites go one after another: they measure time and have the machine to
 # themselves. All run, even if one fails.
@@ -32,7 +34,7 @@ test: needs
 	@failed=0; \
 	$(GO) test ./... || failed=1; \
 	$(GO) test -count=1 -p 1 -timeout 15m $(SUITES) || failed=1; \
-	for module in $(MODULES); do $(GO) -C $$module test -count=1 -mod=mod -timeout 10m ./... || failed=1; done; \
+	for module in $(filter-out $(LONG),$(MODULES)); do $(GO) -C $$module test -count=1 -mod=mod -timeout 10m ./... || failed=1; done; \
 	exit $$failed
 
 # Without a program, the tests that need it are skipped, and said so here; in
@@ -80,6 +82,9 @@ soak:
 	STORE_CRASHES=1000 $(GO) test -count=1 -v -timeout 30m -run 'TestCrash|TestFileFull' ./relay/store
 	UPGRADES=100 $(GO) test -count=1 -v -timeout 30m -run TestUpgrades ./testdata/upgrades
 	ATTACKS=full $(GO) test -count=1 -v -timeout 30m ./testdata/attacks
+
+devservers:
+	$(GO) -C testdata/devservers test -count=1 -v -mod=mod -timeout 30m ./...
 
 cover:
 	$(GO) test -coverprofile cover.out -coverpkg ./... ./...
