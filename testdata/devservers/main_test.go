@@ -21,7 +21,7 @@ const patience = time.Minute
 // packages are what npm brings. Tests hold for these versions; they say what
 // servers do, so a newer one is tried by changing them.
 func packages() []string {
-	return []string{"vite@8.4.0", "next@16.4.6", "react@19", "react-dom@19", "webpack@5.113.0", "webpack-cli@6", "webpack-dev-server@5"}
+	return []string{"vite@8.4.0", "next@16.4.6", "react@19.3.1", "react-dom@19.3.1", "webpack@5.113.0", "webpack-cli@7.3.1", "webpack-dev-server@5.2.7"}
 }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
