@@ -28,6 +28,7 @@ import (
 	relaycommand "share/relay/command"
 	"share/tunnel"
 	"share/tunnel/cmdline"
+	"share/tunnel/manual"
 	"share/tunnel/procs"
 )
 
@@ -45,6 +46,12 @@ func run(args []string) int {
 	app := &cli.App{
 		Name:            "share",
 		Usage:           "give a local port a URL",
+		UsageText: "share http 8080\tshare what listens on port 8080\n" +
+			"share http 3000 -- npm run dev\tstart it, too: it finds its URL in SHARE_URL\n" +
+			"share http 8080 --relay share.example.com\tthrough a relay that all can reach\n" +
+			"share ls\tlist what is shared\n" +
+			"share relay --domain share.example.com --email ops@example.com --dns :53\trun a relay for everybody",
+		Flags:           []cli.Flag{cli.HelpFlag},
 		HideVersion:     true,
 		HideHelpCommand: true,
 		Commands:        commands(),
@@ -53,6 +60,7 @@ func run(args []string) int {
 		// Errors are reported below, and not where cli meets them.
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
+	cli.HelpPrinter = manual.Print
 	cmdline.Prepare(app.Commands)
 	args, err := cmdline.Reorder(app.Commands, args)
 	if err == nil {
@@ -98,7 +106,7 @@ func commands() []*cli.Command {
 			return relay.NewLocal(version, addresses, avoid...)
 		},
 	})
-	return append(sharing, relaycommand.Relay(relaycommand.Process{
+	all := append(sharing, relaycommand.Relay(relaycommand.Process{
 		Version:     version,
 		StateDir:    stateDir(),
 		Proxy:       proxy,
@@ -108,7 +116,8 @@ func commands() []*cli.Command {
 		Again:       again,
 		Log:         os.Stderr,
 		Stdout:      os.Stdout,
-	}), versionCommand())
+	}))
+	return append(append(all, manual.Commands(version)...), versionCommand())
 }
 
 // envToken is SHARE_TOKEN, unless a flag names a file: flags go before the
@@ -234,6 +243,7 @@ func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "version",
 		Usage: "show version, commit, Go and protocol",
+		Category: manual.Category,
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return cmdline.Usage("", "version takes no argument")

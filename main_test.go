@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("SCRIPTS") == "update", // writes anew what cmp compares with
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SHARE_STATE_DIR", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("SHARE_CONFIG_DIR", filepath.Join(env.WorkDir, "config"))
@@ -68,7 +69,7 @@ func TestScript(t *testing.T) {
 // below them nobody looks up.
 func TestArrows(t *testing.T) {
 	may := map[string][]string{
-		"share":                  {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/procs"},
+		"share":                  {"share/agent/command", "share/agent/terminal", "share/relay", "share/relay/command", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/manual", "share/tunnel/procs"},
 		"share/agent":            {"share/agent/target", "share/tunnel", "share/tunnel/cmdline", "share/tunnel/nbio", "share/tunnel/websock"},
 		"share/agent/child":      {"share/tunnel/cmdline"},
 		"share/agent/command":    {"share/agent", "share/agent/child", "share/agent/control", "share/agent/credential", "share/agent/doctor", "share/agent/project", "share/agent/runner", "share/agent/service", "share/agent/target", "share/agent/terminal", "share/tunnel", "share/tunnel/cmdline"},
@@ -99,6 +100,7 @@ func TestArrows(t *testing.T) {
 		"share/tunnel/cmdline":   {},
 		"share/tunnel/http1":     {"share/tunnel"},
 		"share/tunnel/local":     {},
+		"share/tunnel/manual":    {"share/tunnel/cmdline"},
 		"share/tunnel/nbio":      {},
 		"share/tunnel/procs":     {},
 		"share/tunnel/websock":   {"github.com/coder/websocket"},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,7 +23,7 @@ import (
 // if there is none; what is called want names an agent, and is always optional.
 func (a *asking) command(name, usage, want string, do func(ctx context.Context, arg string) error, flags ...cli.Flag) *cli.Command {
 	cmdline.Unset(flags) // the environment is for what lasts
-	c := &cli.Command{Name: name, Usage: usage, Flags: flags, Action: func(c *cli.Context) error {
+	c := &cli.Command{Name: name, Usage: usage, Category: "see what is shared", Flags: flags, Action: func(c *cli.Context) error {
 		switch {
 		case want == "" && c.NArg() > 0:
 			return cmdline.Usage("", "%s takes no argument, and not %q", name, c.Args().First())
@@ -33,6 +34,7 @@ func (a *asking) command(name, usage, want string, do func(ctx context.Context, 
 	}}
 	if want != "" {
 		c.ArgsUsage = "[" + want + "]"
+		c.BashComplete = a.complete
 	}
 	return c
 }
@@ -47,6 +49,18 @@ func (p *Process) interruptible(do func(context.Context) error) error {
 		return cli.Exit("", 128+int(sig.Signal))
 	}
 	return err
+}
+
+// completeTime bounds how long a shell waits for names.
+const completeTime = time.Second
+
+// complete writes the names of the agents that run.
+func (a *asking) complete(c *cli.Context) {
+	ctx, cancel := context.WithTimeout(c.Context, completeTime)
+	defer cancel()
+	for _, name := range a.process.places().Names(ctx) {
+		fmt.Fprintln(c.App.Writer, terminal.Escape(name))
+	}
 }
 
 // agents are all that run.

@@ -51,7 +51,11 @@ func httpCommand(p Process) *cli.Command {
 	return &cli.Command{
 		Name:      "http",
 		Usage:     "share a web target",
+		Category:  "share a target",
 		ArgsUsage: "TARGET [-- COMMAND…]",
+		UsageText: "share http 8080\tshare what listens on port 8080\n" +
+			"share http 3000 -- npm run dev\tstart it, too: it finds its URL in SHARE_URL\n" +
+			"share http 8080 --name demo\task for a name",
 		Description: "TARGET is a port of this machine (8080), host:port, http://, https://, h2c:// or h2://host:port, or unix:/path.\n" +
 			"Flags may stand before or after it. A relay elsewhere wants a token, from SHARE_TOKEN, --token-file or share login.\n" +
 			"COMMAND is started once there is a URL, which it finds in SHARE_URL; the tunnel is ready when the target is up, and\n" +
@@ -62,29 +66,49 @@ func httpCommand(p Process) *cli.Command {
 }
 
 func (s *sharing) flags() []cli.Flag {
-	return slices.Concat(s.entry.flags(), []cli.Flag{
-		cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
-		cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
-		cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
-		cmdline.Toggle("random", "ask for a new name each time", &s.agent.Random),
-		cmdline.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),
-		cmdline.Value("wait", "give up when relay or target is not up after `TIME` (default: never)", cmdline.Duration(&s.agent.Wait, 0)),
-		cmdline.Toggle("require-verified", "give up when no request comes back through the URL", &s.agent.RequireVerified),
-		cmdline.Value("hold", "let requests wait for `TIME` while nothing listens on the target (default: not at all)", cmdline.Duration(&s.agent.Target.Hold, 0)),
-		cmdline.Value("connect-timeout", "bound a connect to the target by `TIME` (default: 5s)", cmdline.Duration(&s.agent.Target.ConnectTimeout, 0)),
-		cmdline.Value("header-timeout", "bound the wait for the target's answer by `TIME` (default: 120s)", cmdline.Duration(&s.agent.Target.HeaderTimeout, 0)),
-		cmdline.Text("host-header", "send `HOST`: keep for the visitor's, target for the target's own, or a host (default: keep)", &s.agent.Target.HostHeader),
-		cmdline.Toggle("insecure-target", "accept any certificate of the target", &s.agent.Target.Insecure),
-		cmdline.Value("errors", "name the target's address to visitors when it fails as `HOW`: full for always, brief for never (default: if it is on loopback)",
-			cmdline.Choice(&s.style.Reveal, map[string]tunnel.Reveal{"full": tunnel.RevealFull, "brief": tunnel.RevealBrief})),
-		cmdline.Text("error-pages", "show the pages in `DIR` when it fails: 502.html, 5xx.html, error.html", &s.errorPages),
-		cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 10s)", cmdline.Duration(&s.agent.Grace, -1)),
-		cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &s.json),
-		cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
-		cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
-		cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
-		cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
-	}, s.limits.flags(), s.readyFD.flags(), s.beside.flags(), s.detach.flags(), s.lan.flags())
+	return slices.Concat(
+		cmdline.Under("relay", s.entry.flags()...),
+		cmdline.Under("relay",
+			cmdline.Value("lanes", "hold at least `N` connections to the relay, 1 to 8 (default: 1; one more joins when large bodies fill them)", cmdline.Number(&s.agent.Lanes, 1, 8)),
+		),
+		cmdline.Under("name",
+			cmdline.Text("name", "ask for `NAME` (default: one that stays the same for this folder and target)", &s.agent.Name),
+			cmdline.Text("domain", "ask for the name that `DOMAIN` leads to, a domain of the account's own that the relay knows, and show its URL", &s.agent.Domain),
+			cmdline.Toggle("random", "ask for a new name each time", &s.agent.Random),
+			cmdline.Toggle("takeover", "take the name from another agent of the same account", &s.agent.Takeover),
+		),
+		cmdline.Under("ready",
+			cmdline.Value("wait", "give up when relay or target is not up after `TIME` (default: never)", cmdline.Duration(&s.agent.Wait, 0)),
+			cmdline.Toggle("require-verified", "give up when no request comes back through the URL", &s.agent.RequireVerified),
+		),
+		cmdline.Under("target",
+			cmdline.Value("hold", "let requests wait for `TIME` while nothing listens on the target (default: not at all)", cmdline.Duration(&s.agent.Target.Hold, 0)),
+			cmdline.Value("connect-timeout", "bound a connect to the target by `TIME` (default: 5s)", cmdline.Duration(&s.agent.Target.ConnectTimeout, 0)),
+			cmdline.Value("header-timeout", "bound the wait for the target's answer by `TIME` (default: 120s)", cmdline.Duration(&s.agent.Target.HeaderTimeout, 0)),
+			cmdline.Text("host-header", "send `HOST`: keep for the visitor's, target for the target's own, or a host (default: keep)", &s.agent.Target.HostHeader),
+			cmdline.Toggle("insecure-target", "accept any certificate of the target", &s.agent.Target.Insecure),
+		),
+		cmdline.Under("failures",
+			cmdline.Value("errors", "name the target's address to visitors when it fails as `HOW`: full for always, brief for never (default: if it is on loopback)",
+				cmdline.Choice(&s.style.Reveal, map[string]tunnel.Reveal{"full": tunnel.RevealFull, "brief": tunnel.RevealBrief})),
+			cmdline.Text("error-pages", "show the pages in `DIR` when it fails: 502.html, 5xx.html, error.html", &s.errorPages),
+		),
+		cmdline.Under("ending",
+			cmdline.Value("grace", "let requests in flight end within `TIME` when stopped (default: 10s)", cmdline.Duration(&s.agent.Grace, -1)),
+		),
+		cmdline.Under("output",
+			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &s.json),
+			cmdline.Toggle("quiet", "write the URL to stdout, errors to stderr, and nothing else", &s.quiet),
+			cmdline.Text("url-file", "keep the URL in `FILE` while the tunnel is ready", &s.view.URLFile),
+			cmdline.Text("dotenv", "leave the URL as SHARE_URL in `FILE`, for artifacts:reports:dotenv of GitLab", &s.job.dotenv),
+			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&s.level)),
+		),
+		cmdline.Under("ending", s.limits.flags()...),
+		cmdline.Under("ready", s.readyFD.flags()...),
+		cmdline.Under("ready", s.beside.flags()...),
+		cmdline.Under("ready", s.detach.flags()...),
+		cmdline.Under("relay", s.lan.flags()...),
+	)
 }
 
 // share shares a target until a signal or a limit, and shows how that goes.

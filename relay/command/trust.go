@@ -14,13 +14,13 @@ import (
 func (o *operator) trusts() *cli.Command {
 	var wish admin.NewTrust
 	pin := func(flag, claim, usage string) cli.Flag {
-		return cmdline.Value(flag, usage+" is `ID` (default: that of the first that comes, within 24 hours)", func(id string) error {
+		return cmdline.Value(flag, usage+" is `ID` (default: that of the first that comes, within 24 hours)", cmdline.Setter(func(id string) error {
 			if wish.Pins == nil {
 				wish.Pins = make(map[string]string)
 			}
 			wish.Pins[claim] = id
 			return nil
-		})
+		}))
 	}
 	flags := func(more ...cli.Flag) []cli.Flag {
 		return append(more, label(&wish.Account),

@@ -67,10 +67,10 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// flags are those of a command and of all below it, as its help has them.
+// flags are those of a command and of all below it, as help has them.
 func flags(t *testing.T, words ...string) map[string]bool {
 	t.Helper()
-	out, err := exec.Command(build(t), append(words, "--help")...).Output()
+	out, err := exec.Command(build(t), append([]string{"help", "--all"}, words...)...).Output()
 	if err != nil {
 		t.Fatalf("%v: %v", words, err)
 	}
@@ -78,12 +78,9 @@ func flags(t *testing.T, words ...string) map[string]bool {
 	for _, m := range regexp.MustCompile(`(?m)^ +--([a-z-]+)`).FindAllStringSubmatch(string(out), -1) {
 		all[m[1]] = true
 	}
-	_, below, _ := strings.Cut(string(out), "\nCOMMANDS:\n")
+	_, below, _ := strings.Cut(string(out), "\ncommands:\n")
 	below, _, _ = strings.Cut(below, "\n\n")
 	for _, m := range regexp.MustCompile(`(?m)^ +([a-z]+)`).FindAllStringSubmatch(below, -1) {
-		if m[1] == "help" {
-			continue
-		}
 		for name := range flags(t, append(slices.Clone(words), m[1])...) {
 			all[name] = true
 		}

@@ -24,9 +24,9 @@ type Setter func(string) error
 func (s Setter) Set(text string) error { return s(text) }
 func (s Setter) String() string        { return "" }
 
-// Value makes a flag of a setter. The environment can set it too, as Variable
-// says; what stands on the command line goes before that.
-func Value(name, usage string, set Setter) cli.Flag {
+// Value makes a flag of a Setter or a Chooser. The environment can set it too, as
+// Variable says; what stands on the command line goes before that.
+func Value(name, usage string, set cli.Generic) cli.Flag {
 	return &cli.GenericFlag{Name: name, Usage: usage, Value: set, EnvVars: []string{Variable(name)}}
 }
 
@@ -60,6 +60,9 @@ func (f *textsFlag) Apply(set *flag.FlagSet) error {
 	return err
 }
 
+// IsSliceFlag is cli.DocGenerationSliceFlag's.
+func (f *textsFlag) IsSliceFlag() bool { return true }
+
 // texts is a flag's value as package cli has it.
 type texts struct {
 	dst *[]string
@@ -78,6 +81,23 @@ func (t *texts) Set(s string) error {
 	}
 	*t.dst = append(*t.dst, more...)
 	return nil
+}
+
+// Under puts flags into a category, by which help lists them.
+func Under(category string, flags ...cli.Flag) []cli.Flag {
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *textsFlag:
+			f.Category = category
+		case *cli.GenericFlag:
+			f.Category = category
+		case *cli.StringFlag:
+			f.Category = category
+		case *cli.BoolFlag:
+			f.Category = category
+		}
+	}
+	return flags
 }
 
 // Unset takes from flags that Value, Text and Toggle made their variables in the
@@ -132,20 +152,27 @@ func Days(dst *time.Duration) Setter {
 // maxDays is 100 years, beyond which a time does not fit a time.Duration soon.
 const maxDays = 36500
 
+// A Chooser is a flag's value as package cli has it: a word out of few.
+type Chooser struct {
+	Setter
+	Words []string
+}
+
 // Choice takes one of choices.
-func Choice[T any](dst *T, choices map[string]T) Setter {
-	return func(s string) error {
+func Choice[T any](dst *T, choices map[string]T) Chooser {
+	words := slices.Sorted(maps.Keys(choices))
+	return Chooser{func(s string) error {
 		v, ok := choices[s]
 		if !ok {
-			return errors.New("want one of " + strings.Join(slices.Sorted(maps.Keys(choices)), ", "))
+			return errors.New("want one of " + strings.Join(words, ", "))
 		}
 		*dst = v
 		return nil
-	}
+	}, words}
 }
 
 // Level takes the name of the least level to log.
-func Level(dst *slog.Level) Setter {
+func Level(dst *slog.Level) Chooser {
 	return Choice(dst, map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError})
 }
 

@@ -26,7 +26,7 @@ func TestSetters(t *testing.T) {
 		reveal    string
 	)
 	tests := []struct {
-		set  Setter
+		set  cli.Generic
 		text string
 		dst  any
 		want string // what dst holds then; "" if the text is refused

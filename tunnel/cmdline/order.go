@@ -14,8 +14,8 @@ import (
 // before the other arguments and a -- between them: cli stops at the first
 // argument that is no flag, and would ignore what follows it. What stands
 // behind a -- is an argument. A flag that the command does not have, or one
-// without its value, is an *Error. Each way to ask for help or for the
-// version becomes the one that cli has. A command below another stands right
+// without its value, is an *Error. Each way to ask for a command's help, or for the
+// version, becomes the one that cli has. A command below another stands right
 // behind it. One whose ArgsUsage has a -- is given that -- and what stands behind
 // it, as its last arguments: Behind parts them.
 func Reorder(commands []*cli.Command, args []string) ([]string, error) {
@@ -23,8 +23,6 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 		return args, nil
 	}
 	switch args[1] {
-	case "help":
-		return append(append(args[:1:1], args[2:]...), "--help"), nil
 	case "--version", "-version", "-v":
 		return []string{args[0], "version"}, nil
 	}

@@ -75,14 +75,12 @@ func TestReorder(t *testing.T) {
 		"share run 80 -- npm --name x":    "share run -- 80 -- npm --name x",
 		"share run --name x -- 80 -- -h":  "share run --name=x -- -- 80 -- -h",
 		"share run 80 --":                 "share run -- 80 --",
-		"share help":                      "share --help",
-		"share help http":                 "share http --help",
+		"share help http":                 "share help http",
 		"share relay --http x":            "share relay --http=x --",
 		"share relay token":               "share relay token --",
 		"share relay token x":             "share relay token -- x",
 		"share relay token ls x --data d": "share relay token ls --data=d -- x",
 		"share relay token ls -h":         "share relay token ls --help",
-		"share help relay token":          "share relay token --help",
 		"share --version":                 "share version",
 	} {
 		got, err := Reorder(commands, strings.Fields(args))
