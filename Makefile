@@ -24,7 +24,8 @@ COMMANDS = ./testdata/bench
 
 # program:package of Debian, for each client that tests run.
 NEEDS = curl:curl git:git jq:jq litmus:litmus nginx:nginx haproxy:haproxy tinyproxy:tinyproxy-bin \
-	promtool:prometheus systemd-analyze:systemd tmux:tmux pgrep:procps
+	promtool:prometheus systemd-analyze:systemd tmux:tmux pgrep:procps \
+	zsh:zsh fish:fish mandoc:mandoc groff:groff man:man-db
 
 .PHONY: test needs check fuzz bench chaos soak devservers cover build clean
 

@@ -44,8 +44,8 @@ func main() {
 // reported once, on one line.
 func run(args []string) int {
 	app := &cli.App{
-		Name:            "share",
-		Usage:           "give a local port a URL",
+		Name:  "share",
+		Usage: "give a local port a URL",
 		UsageText: "share http 8080\tshare what listens on port 8080\n" +
 			"share http 3000 -- npm run dev\tstart it, too: it finds its URL in SHARE_URL\n" +
 			"share http 8080 --relay share.example.com\tthrough a relay that all can reach\n" +
@@ -241,8 +241,8 @@ func (s stopSignals) untilStopOrReload(cut, reload func()) (_ context.Context, s
 
 func versionCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "version",
-		Usage: "show version, commit, Go and protocol",
+		Name:     "version",
+		Usage:    "show version, commit, Go and protocol",
 		Category: manual.Category,
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {

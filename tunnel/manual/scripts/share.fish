@@ -10,13 +10,13 @@ function __share_complete
     if test (count $answer) -gt 0
         printf '%s\n' $answer
     end
-    set -l before (string match -r -- '^-[^=]*=' $word)
-    set -l path (string replace -- "$before" '' $word)
+    set -l before (string match -r -- '^-[^=]*=' $word; or echo)
+    set -l path (string replace -r -- '^-[^=]*=' '' $word)
     switch "$beside"
         case files
-            printf '%s\n' $before(__fish_complete_path $path)
+            printf '%s\n' "$before"(__fish_complete_path "$path")
         case folders
-            printf '%s\n' $before(__fish_complete_directories $path '')
+            printf '%s\n' "$before"(__fish_complete_directories "$path" '')
         case programs
             __fish_complete_command
     end
