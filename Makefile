@@ -1,6 +1,7 @@
 # make test      what CI runs: everything, the short form of the long ones
 # make check     format, vet for three systems, staticcheck, race and shuffle
 # make build     a static binary: ./share
+# make release   archives, packages and their sums for six platforms: ./dist
 # make bench     share beside nginx; BENCH=small takes a minute
 # make chaos     the chaos ledger with 100,000 requests; CHAOS_SEED=n repeats one
 # make soak      a store that is killed 1,000 times, one that is filled, 100
@@ -15,7 +16,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Tests that are modules of their own; make test leaves out those that take long.
 MODULES = testdata/action testdata/clients $(LONG)
-LONG = testdata/devservers
+LONG = testdata/devservers testdata/release
 
 # The go command skips testdata unless told: packages of tests there that
 # belong to the main module.
@@ -27,7 +28,7 @@ NEEDS = curl:curl git:git jq:jq litmus:litmus nginx:nginx haproxy:haproxy tinypr
 	promtool:prometheus systemd-analyze:systemd tmux:tmux pgrep:procps \
 	zsh:zsh fish:fish mandoc:mandoc groff:groff man:man-db
 
-.PHONY: test needs check fuzz bench chaos soak devservers cover build clean
+.PHONY: test needs check fuzz bench chaos soak devservers cover build release clean
 
 # Suites go one after another: they measure time and have the machine to
 # themselves. All run, even if one fails.
@@ -35,7 +36,7 @@ test: needs
 	@failed=0; \
 	$(GO) test ./... || failed=1; \
 	$(GO) test -count=1 -p 1 -timeout 15m $(SUITES) || failed=1; \
-	for module in $(filter-out $(LONG),$(MODULES)); do $(GO) -C $$module test -count=1 -mod=mod -timeout 10m ./... || failed=1; done; \
+	for module in $(filter-out $(LONG),$(MODULES)); do $(GO) -C $$module test -count=1 -mod=mod -timeout 15m ./... || failed=1; done; \
 	exit $$failed
 
 # Without a program, the tests that need it are skipped, and said so here; in
@@ -99,5 +100,9 @@ cover:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs,noasm -buildvcs=auto -ldflags '-s -w' -o share .
 
+# It wants a clone, whose commit it is: the version is that of the tag there.
+release:
+	$(GO) -C testdata/release run -mod=mod .
+
 clean:
-	rm -f share share.exe cover.out cover.html
+	rm -rf share share.exe cover.out cover.html dist
