@@ -83,22 +83,20 @@ func (t *texts) Set(s string) error {
 	return nil
 }
 
-// Under puts flags into a category, by which help lists them.
+// Under puts flags into a category, by which help lists them: between two Headings.
+// Package cli has a category of its own, which makes the start slower.
 func Under(category string, flags ...cli.Flag) []cli.Flag {
-	for _, f := range flags {
-		switch f := f.(type) {
-		case *textsFlag:
-			f.Category = category
-		case *cli.GenericFlag:
-			f.Category = category
-		case *cli.StringFlag:
-			f.Category = category
-		case *cli.BoolFlag:
-			f.Category = category
-		}
-	}
-	return flags
+	return append(append([]cli.Flag{Heading(category)}, flags...), Heading(""))
 }
+
+// A Heading is the category of the flags behind it, empty for none, among them. It is
+// no flag itself.
+type Heading string
+
+func (h Heading) String() string            { return string(h) }
+func (h Heading) Apply(*flag.FlagSet) error { return nil }
+func (h Heading) Names() []string           { return nil }
+func (h Heading) IsSet() bool               { return false }
 
 // Unset takes from flags that Value, Text and Toggle made their variables in the
 // environment.

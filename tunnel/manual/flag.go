@@ -22,16 +22,21 @@ type flag struct {
 
 // flags are a command's, without those that are hidden; --help is the last.
 func flags(c *cli.Command) (all []flag) {
+	category := ""
 	for _, f := range append(c.Flags[:len(c.Flags):len(c.Flags)], cli.HelpFlag) {
+		if heading, ok := f.(cmdline.Heading); ok {
+			category = string(heading)
+			continue
+		}
 		told, ok := f.(cli.DocGenerationFlag)
-		shown, visible := f.(cli.CategorizableFlag)
+		shown, visible := f.(cli.VisibleFlag)
 		if !ok || !visible || !shown.IsVisible() || f == cli.HelpFlag && c.HideHelp {
 			continue
 		}
 		if f.Names()[0] == cli.HelpFlag.Names()[0] && len(all) > 0 && all[len(all)-1].is("--help") {
 			continue // package cli has added it to a command that runs
 		}
-		one := flag{category: shown.GetCategory()}
+		one := flag{category: category}
 		one.value, one.usage = value(told.GetUsage())
 		if !told.TakesValue() {
 			one.value = ""
