@@ -20,7 +20,7 @@ func TestNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := flags(t, "relay")
-	for _, command := range []string{"http", "login", "up", "config"} {
+	for _, command := range []string{"http", "login", "up", "config", "help"} {
 		for name := range flags(t, command) {
 			known[name] = true
 		}
@@ -75,12 +75,12 @@ func flags(t *testing.T, words ...string) map[string]bool {
 		t.Fatalf("%v: %v", words, err)
 	}
 	all := make(map[string]bool)
-	for _, m := range regexp.MustCompile(`(?m)^ +--([a-z-]+)`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+)`).FindAllStringSubmatch(string(out), -1) {
 		all[m[1]] = true
 	}
 	_, below, _ := strings.Cut(string(out), "\ncommands:\n")
 	below, _, _ = strings.Cut(below, "\n\n")
-	for _, m := range regexp.MustCompile(`(?m)^ +([a-z]+)`).FindAllStringSubmatch(below, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+)`).FindAllStringSubmatch(below, -1) {
 		for name := range flags(t, append(slices.Clone(words), m[1])...) {
 			all[name] = true
 		}
