@@ -23,7 +23,7 @@ import (
 // if there is none; what is called want names an agent, and is always optional.
 func (a *asking) command(name, usage, want string, do func(ctx context.Context, arg string) error, flags ...cli.Flag) *cli.Command {
 	cmdline.Unset(flags) // the environment is for what lasts
-	c := &cli.Command{Name: name, Usage: usage, Category: "see what is shared", Flags: flags, Action: func(c *cli.Context) error {
+	c := &cli.Command{Name: name, Usage: usage, Flags: flags, Action: func(c *cli.Context) error {
 		switch {
 		case want == "" && c.NArg() > 0:
 			return cmdline.Usage("", "%s takes no argument, and not %q", name, c.Args().First())

@@ -77,6 +77,16 @@ type Inside interface {
 
 // Commands returns them all.
 func Commands(p Process) []*cli.Command {
-	return slices.Concat([]*cli.Command{httpCommand(p), upCommand(p), configCommand(p)}, askingCommands(p),
-		[]*cli.Command{loginCommand(p), logoutCommand(p), whoamiCommand(p), doctorCommand(p), serviceCommand(p)})
+	return slices.Concat(
+		under("share a target", httpCommand(p), upCommand(p), configCommand(p)),
+		under("see what is shared", askingCommands(p)...),
+		under("set up this machine", loginCommand(p), logoutCommand(p), whoamiCommand(p), doctorCommand(p), serviceCommand(p)))
+}
+
+// under puts commands into a category of help's.
+func under(category string, commands ...*cli.Command) []*cli.Command {
+	for _, c := range commands {
+		c.Category = category
+	}
+	return commands
 }

@@ -51,7 +51,6 @@ func httpCommand(p Process) *cli.Command {
 	return &cli.Command{
 		Name:      "http",
 		Usage:     "share a web target",
-		Category:  "share a target",
 		ArgsUsage: "TARGET [-- COMMAND…]",
 		UsageText: "share http 8080\tshare what listens on port 8080\n" +
 			"share http 3000 -- npm run dev\tstart it, too: it finds its URL in SHARE_URL\n" +

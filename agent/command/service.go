@@ -205,7 +205,7 @@ func (k *keeping) lost(flags []cli.Flag, line []string) error {
 	if k.process.Getenv("SHARE_TOKEN") != "" && !given("token-file") {
 		return unheard("SHARE_TOKEN", "token-file")
 	}
-	for _, f := range flags {
+	for _, f := range cmdline.WithoutHeadings(flags) {
 		name := f.Names()[0]
 		if variable := cmdline.Variable(name); k.process.Getenv(variable) != "" && !given(name) {
 			return unheard(variable, name)

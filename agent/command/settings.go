@@ -161,7 +161,7 @@ func (s *sharing) tunnelFlags() (*filler, error) {
 		done[key] = true
 		return set.Set(key, value)
 	}
-	for _, fl := range s.flags() {
+	for _, fl := range cmdline.WithoutHeadings(s.flags()) {
 		name := fl.Names()[0]
 		if !slices.Contains(project.Keys(), name) {
 			continue

@@ -98,6 +98,14 @@ func (h Heading) Apply(*flag.FlagSet) error { return nil }
 func (h Heading) Names() []string           { return nil }
 func (h Heading) IsSet() bool               { return false }
 
+// WithoutHeadings returns flags without the Headings among them.
+func WithoutHeadings(flags []cli.Flag) []cli.Flag {
+	return slices.DeleteFunc(slices.Clone(flags), func(f cli.Flag) bool {
+		_, is := f.(Heading)
+		return is
+	})
+}
+
 // Unset takes from flags that Value, Text and Toggle made their variables in the
 // environment.
 func Unset(flags []cli.Flag) {

@@ -39,11 +39,9 @@ func Reorder(commands []*cli.Command, args []string) ([]string, error) {
 	}
 	n++
 	takesValue := map[string]bool{"help": false, "h": false}
-	for _, f := range command.Flags {
-		if names := f.Names(); len(names) > 0 { // it is no Heading
+	for _, f := range WithoutHeadings(command.Flags) {
 		_, isBool := f.(*cli.BoolFlag)
-			takesValue[names[0]] = !isBool
-		}
+		takesValue[f.Names()[0]] = !isBool
 	}
 	own, behind := args[n:], []string(nil)
 	if i := slices.Index(own, "--"); i >= 0 && strings.Contains(command.ArgsUsage, "--") {
