@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"share/agent/project"
+	"share/tunnel/cmdline"
 )
 
 // Each key of a file is a flag of share http, but for what stands on the command
 // line itself.
 func TestKeysAreFlags(t *testing.T) {
 	var flags []string
-	for _, f := range new(sharing).flags() {
+	for _, f := range cmdline.WithoutHeadings(new(sharing).flags()) {
 		flags = append(flags, f.Names()[0])
 	}
 	for _, key := range project.Keys() {

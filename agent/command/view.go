@@ -11,7 +11,7 @@ import (
 
 // look has the view show the agent and heed keys.
 func (s *sharing) look() {
-	s.view.Level = s.level
+	s.view.Level, s.view.QR = s.level, s.lan.wanted
 	s.view.Interrupt, s.view.Browse = s.process.Interrupt, browser(s.process.Getenv)
 	s.view.Gauge = func() (g agent.Gauge) {
 		if a := s.running.Load(); a != nil {

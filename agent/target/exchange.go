@@ -107,7 +107,6 @@ func (f *flight) serve(x *tunnel.Exchange) (int, *tunnel.Failure) {
 		failure = tunnel.AsFailure(err)
 	} else if failure != nil {
 		failure = f.fail(failure)
-		f.t.closedUnheard(failure)
 	}
 	f.body.Wait()
 	return f.status, failure

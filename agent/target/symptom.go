@@ -2,10 +2,7 @@ package target
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
-	"time"
 
 	"share/tunnel"
 )
@@ -79,9 +76,6 @@ func (f *flight) suspect() {
 	f.suspicion, f.searched = suspectNothing, 0
 	if f.t.cfg.OnSymptom == nil {
 		return
-	}
-	if !f.t.heard.Load() {
-		f.t.heard.Store(true)
 	}
 	switch status := f.resp.Status; status {
 	case 101:
@@ -203,29 +197,6 @@ func (f *flight) unanswered(begin []byte) {
 		f.t.tellTLS()
 	case f.upgrade != nil && bytes.HasPrefix(begin, []byte("Unauthorized")):
 		f.socketRefused() // Next.js writes no more than that
-	}
-}
-
-// tryTime bounds the handshake with a target that speaks no plain HTTP.
-const tryTime = time.Second
-
-// closedUnheard looks, once, at a target that has closed a connection without an
-// answer, and has never given one: many that speak TLS do no more.
-func (t *Target) closedUnheard(f *tunnel.Failure) {
-	if f.Cause != tunnel.TargetClosed || f.AfterHead || t.cfg.OnSymptom == nil || t.dialer.tls != nil || t.heard.Load() || t.tried.Swap(true) {
-		return
-	}
-	// The exchange, which has its answer, has no context.
-	ctx, cancel := context.WithTimeout(context.Background(), tryTime)
-	defer cancel()
-	nc, err := t.dialer.reach(ctx)
-	if err != nil {
-		return
-	}
-	defer nc.Close()
-	// Nothing is sent over it: who it is does not matter.
-	if tls.Client(nc, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil {
-		t.tellTLS()
 	}
 }
 

@@ -1,9 +1,6 @@
 package target
 
 import (
-	"bufio"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -200,30 +197,6 @@ func TestSymptomsWithHostHeader(t *testing.T) {
 		if !strings.Contains(got, "--host-header") || strings.Contains(got, tt.not) {
 			t.Errorf("got %q, want --host-header in it, and not %q", got, tt.not)
 		}
-	}
-}
-
-// A server that speaks TLS and closes what is not.
-func TestSymptomOfSilentTLS(t *testing.T) {
-	s := serveTLS(t, replies(ok), nil)
-	for _, tt := range []struct{ addr, want string }{{s.addr, SpeaksTLS}, {"https://" + s.addr, ""}} {
-		var g told
-		r := newRig(t, tt.addr, Config{Insecure: true, OnSymptom: g.add})
-		for range 2 {
-			r.get("/")
-			r.next()
-		}
-		if got := g.codes(); got != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.addr, got, tt.want)
-		}
-	}
-	var g told
-	plain := serve(t, func(c net.Conn) { io.Copy(io.Discard, bufio.NewReader(io.LimitReader(c, 1))) })
-	r := newRig(t, plain.addr, Config{OnSymptom: g.add})
-	r.get("/")
-	r.next()
-	if got := g.codes(); got != "" {
-		t.Errorf("of a server that closes: got %q, want nothing", got)
 	}
 }
 

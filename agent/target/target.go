@@ -109,8 +109,6 @@ type Target struct {
 	h2     *h2Target // nil if the target speaks HTTP/1.1
 	health health
 	told   atomic.Uint32 // the symptoms that OnSymptom knows, a bit for each code
-	heard  atomic.Bool   // it has answered
-	tried  atomic.Bool   // it was tried in TLS
 
 	// spare is a connection of Run's that no exchange has used: a target that
 	// accepts only one is not robbed of it.

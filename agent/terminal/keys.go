@@ -53,7 +53,7 @@ type model struct {
 }
 
 func newModel(cfg *Config) *model {
-	m := &model{cfg: cfg, style: newStyle(cfg.Renderer, cfg.ASCII), keys: cfg.Keys != nil, width: 80, height: 24, suspend: make(chan struct{}, 1)}
+	m := &model{cfg: cfg, style: newStyle(cfg.Renderer, cfg.ASCII), keys: cfg.Keys != nil, qr: cfg.QR, width: 80, height: 24, suspend: make(chan struct{}, 1)}
 	m.board.state.target = cfg.Target
 	if cfg.Width != nil && cfg.Width() > 0 {
 		m.width = cfg.Width()

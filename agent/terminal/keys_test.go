@@ -236,3 +236,14 @@ func TestWithoutKeys(t *testing.T) {
 		t.Errorf("got\n%s\nwant no row of keys", got)
 	}
 }
+
+func TestQRFromTheStart(t *testing.T) {
+	for _, from := range []bool{false, true} {
+		m := newModel(&Config{Target: "localhost:3000", QR: from})
+		m.width, m.height = 80, 40
+		m.take(frame{now: noon, events: []agent.Event{{Kind: agent.EventReady, Time: noon, URL: urlA, Verified: true}}})
+		if got := strings.Contains(m.draw(), "▀▀▀"); got != from {
+			t.Errorf("QR %v: got %v", from, got)
+		}
+	}
+}

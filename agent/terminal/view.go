@@ -89,6 +89,9 @@ type Config struct {
 	// nil, there is no key for that.
 	Browse func(url string) error
 
+	// QR shows the URL as a QR code below the box from the start, if there is room.
+	QR bool
+
 	// Gauge looks at the agent for the box. If nil, it is not looked at.
 	Gauge func() agent.Gauge
 }
