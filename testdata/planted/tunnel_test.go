@@ -67,7 +67,7 @@ func inTunnel() []plant {
 			``,
 		}}, []string{"A01", "C02"}, false},
 		{"all causes read alike", []edit{{"tunnel",
-			`v.Headline, v.Advice = cause.headline(v.Target), cause.advice()`,
+			`v.Headline, v.Advice = cause.Headline(v.Target), cause.advice()`,
 			`v.Headline, v.Advice = "the target failed", "Look at it."
 	v.Cause = "failure"`,
 		}}, []string{"A50", "A52"}, false},

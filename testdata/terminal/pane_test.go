@@ -4,6 +4,7 @@ package terminal
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -159,15 +160,32 @@ func (p *pane) quit() {
 	p.shows("^ended with 0$", "^terminal is sane$")
 }
 
+// ports hands out those that nobody listens at. They are below those that systems
+// hand out, and are given once: no other test and no other program comes upon one by
+// chance.
+var ports struct {
+	sync.Mutex
+	last int // guarded by Mutex
+}
+
 // freeAddr is an address on loopback that nothing listens on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const low, high = 10000, 32000
+	ports.Lock()
+	defer ports.Unlock()
+	for range 100 {
+		if ports.last++; ports.last <= low || ports.last >= high {
+			ports.last = low + rand.IntN(high-low)
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", ports.last)
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // A daemon is a relay beside the test.
