@@ -64,7 +64,7 @@ func TestPrometheus(t *testing.T) {
 	}
 	file := filepath.Join(dir, "prometheus.yml")
 	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%q]\n", rules) +
-		within(t, readmeBlock(t, "yaml"), "scheme: https", "scheme: http", "/etc/prometheus/share.token", relay.token, "share.example.com:9443", relay.admin)
+		within(t, readmeBlock(t, "yaml", "scrape_configs:"), "scheme: https", "scheme: http", "/etc/prometheus/share.token", relay.token, "share.example.com:9443", relay.admin)
 	launch(t, file, config, addr, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
 	p := promAPI{t, "http://" + addr}
 	p.awaitReady()

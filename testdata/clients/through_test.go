@@ -17,19 +17,20 @@ import (
 	"share/testdata/bench/rig"
 )
 
-// readmeBlock returns what README.md shows as a file of a language.
-func readmeBlock(t *testing.T, language string) string {
+// readmeBlock returns what README.md shows as a file of a language, the first that
+// begins so.
+func readmeBlock(t *testing.T, language, begin string) string {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, begun := strings.Cut(string(readme), "\n```"+language+"\n")
+	_, rest, begun := strings.Cut(string(readme), "\n```"+language+"\n"+begin)
 	block, _, ended := strings.Cut(rest, "\n```\n")
 	if !begun || !ended {
 		t.Fatalf("README.md shows no %s", language)
 	}
-	return block + "\n"
+	return begin + block + "\n"
 }
 
 // within replaces each old text in s, which must be there, by a new one.
@@ -51,7 +52,7 @@ type site struct{ dir, addr, relay, cert, key string }
 // nginxFront and haproxyFront run the fronts that README.md shows.
 func nginxFront(t *testing.T, s site) *rig.Process {
 	nginx := tool(t, "nginx", "nginx")
-	block := within(t, readmeBlock(t, "nginx"), "443", s.addr, "share.example.com *.share.example.com", "localhost *.localhost",
+	block := within(t, readmeBlock(t, "nginx", ""), "443", s.addr, "share.example.com *.share.example.com", "localhost *.localhost",
 		"cert.pem", s.cert, "key.pem", s.key, "127.0.0.1:7070", s.relay)
 	user := ""
 	if os.Getuid() == 0 {
@@ -80,7 +81,7 @@ func haproxyFront(t *testing.T, s site) *rig.Process {
 	if err := os.WriteFile(pair, both, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	block := within(t, readmeBlock(t, "haproxy"), ":443", s.addr, "cert-and-key.pem", pair, "127.0.0.1:7070", s.relay)
+	block := within(t, readmeBlock(t, "haproxy", ""), ":443", s.addr, "cert-and-key.pem", pair, "127.0.0.1:7070", s.relay)
 	file := filepath.Join(s.dir, "haproxy.cfg")
 	config := "defaults\n    mode http\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n" + block
 	return launch(t, file, config, s.addr, haproxy, "-db", "-f", file)

@@ -174,6 +174,9 @@ func freeAddr(t *testing.T) string {
 	const low, high = 10000, 32000
 	ports.Lock()
 	defer ports.Unlock()
+	// A process that is started has all files until it runs its program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for range 100 {
 		if ports.last++; ports.last <= low || ports.last >= high {
 			ports.last = low + rand.IntN(high-low)
