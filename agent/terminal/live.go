@@ -283,17 +283,5 @@ func (st *style) cut(s string, width int) string {
 	return s[:width-1] + "…"
 }
 
-// took gives d in at most tookWidth columns for anything under a week.
-func took(d time.Duration) string {
-	switch {
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1fms", float64(d)/1e6)
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-}
+// took gives d as span does, in at most tookWidth columns for anything under a week.
+func took(d time.Duration) string { return strings.ReplaceAll(span(d), " ", "") }
