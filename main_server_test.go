@@ -40,7 +40,7 @@ func runServer() {
 	err = http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/gate":
-			fmt.Println("server holds a request")
+			fmt.Println("server holds a request for", r.RequestURI)
 			<-release
 		case "/release":
 			release <- struct{}{}

@@ -121,8 +121,8 @@ func (f *flight) run() *tunnel.Failure {
 	if err := f.gather(); err != nil {
 		return tunnel.AsFailure(err)
 	}
-	for fresh := false; ; fresh = true {
-		if failure := f.connect(fresh); failure != nil {
+	for tries := 1; ; tries++ {
+		if failure := f.connect(tries > 1); failure != nil {
 			return failure
 		}
 		f.send()
@@ -130,7 +130,7 @@ func (f *flight) run() *tunnel.Failure {
 		if failure == nil {
 			break
 		}
-		if !f.mayRepeat(failure) {
+		if !f.mayRepeat(failure, tries) {
 			return failure
 		}
 		f.c.sock.reset()
@@ -147,10 +147,11 @@ func (f *flight) run() *tunnel.Failure {
 }
 
 // mayRepeat reports whether a request that failed may be sent once more: its
-// connection had been idle and died before any byte of an answer, and a second
-// delivery does no harm.
-func (f *flight) mayRepeat(failure *tunnel.Failure) bool {
-	return failure.Cause == tunnel.TargetClosed && f.c.reused && f.repeatable() && f.x.Err() == nil
+// connection died before any byte of an answer, and a second delivery does no
+// harm. A connection that had been idle may die at any time; a new one does so
+// with the target, which is waited for with Config.Hold alone.
+func (f *flight) mayRepeat(failure *tunnel.Failure, tries int) bool {
+	return failure.Cause == tunnel.TargetClosed && (f.c.reused || f.t.mayHold(tries)) && f.repeatable() && f.x.Err() == nil
 }
 
 // repeatable reports whether the request may reach the target twice. One that

@@ -74,29 +74,51 @@ type h2Flight struct {
 	mu    sync.Mutex
 	conn  net.Conn // guarded by mu; what the request went out on last
 	wrote bool     // guarded by mu; its head was written
+	tries int      // guarded by mu; how many connections it was given
 }
 
 // run carries the exchange. Its failure has not been passed on.
 func (f *h2Flight) run(ctx context.Context) *tunnel.Failure {
-	req, failure := f.request(ctx)
-	if failure != nil {
-		return failure
+	resp, failure := f.ask(ctx)
+	for failure != nil && ctx.Err() == nil {
+		resp, failure = f.ask(ctx)
 	}
-	results := make(chan result, 1)
-	var trip sync.WaitGroup
-	trip.Go(func() {
-		resp, err := f.transport.RoundTrip(req)
-		results <- result{resp, err}
-	})
-	defer trip.Wait()
-	resp, failure := f.await(ctx, results)
 	if failure != nil {
-		f.cancel(failure)
 		return failure
 	}
 	defer resp.Body.Close()
 	f.t.health.alive()
 	return f.respond(ctx, resp)
+}
+
+// mayRepeat is as a flight's, but for connections that had been idle: net/http
+// sees to those.
+func (f *h2Flight) mayRepeat(failure *tunnel.Failure) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return failure.Cause == tunnel.TargetClosed && f.t.mayHold(f.tries) && ended(f.conn) && repeatable(f.x.Request())
+}
+
+// ask sends the request and waits for the response's head. ctx ends with a
+// failure after which the request is not to be sent again.
+func (f *h2Flight) ask(ctx context.Context) (*http.Response, *tunnel.Failure) {
+	req, failure := f.request(ctx)
+	if failure != nil {
+		f.cancel(failure)
+		return nil, failure
+	}
+	results := make(chan result, 1)
+	var trip sync.WaitGroup
+	defer trip.Wait()
+	trip.Go(func() {
+		resp, err := f.transport.RoundTrip(req)
+		results <- result{resp, err}
+	})
+	resp, failure := f.await(ctx, results)
+	if failure != nil && !f.mayRepeat(failure) {
+		f.cancel(failure)
+	}
+	return resp, failure
 }
 
 // request makes the request that net/http sends.
@@ -136,14 +158,10 @@ func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure)
 	return req.WithContext(f.trace(ctx, repeatable(r))), nil
 }
 
-// maxTries bounds how often a request is sent that may be. Without a bound net/http
-// goes on for more than a minute where a target refuses each stream.
-const maxTries = 3
-
 // trace passes 1xx responses on, and sees that a request which may have arrived
-// is not sent again: net/http would, without a body, after a reset stream.
+// is not sent again: net/http would, without a body, after a reset stream, and
+// without a bound for more than a minute where a target refuses each.
 func (f *h2Flight) trace(ctx context.Context, repeatable bool) context.Context {
-	tries := 0    // guarded by f.mu
 	informed := 0 // the connection's reader alone counts
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() {
@@ -154,8 +172,8 @@ func (f *h2Flight) trace(ctx context.Context, repeatable bool) context.Context {
 		GotConn: func(info httptrace.GotConnInfo) {
 			f.mu.Lock()
 			f.conn = info.Conn
-			again := f.wrote && !repeatable || tries == maxTries
-			tries++
+			again := f.wrote && !repeatable || f.tries == maxTries
+			f.tries++
 			f.mu.Unlock()
 			if again {
 				f.cancel(f.t.fail(tunnel.TargetClosed, errAgain))

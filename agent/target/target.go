@@ -33,7 +33,9 @@ type Config struct {
 	HeaderTimeout time.Duration
 
 	// Hold is how long an exchange waits for a target that refuses connections
-	// before that is its answer. If zero, it does not wait.
+	// before that is its answer. If zero, it does not wait. With it, a request
+	// that is safe to repeat (RFC 9110 9.2.1), has no body, and dies with its
+	// connection before any answer is sent again, twice at most.
 	Hold time.Duration
 
 	// HostHeader says which Host the target sees: HostKeep, HostTarget, or any
