@@ -72,6 +72,17 @@ func (u *tunnel) hinted(code string) {
 	}
 }
 
+// socketed waits until a WebSocket has come through the tunnel: a page can reach
+// a server on this machine beside it.
+func (u *tunnel) socketed() {
+	u.t.Helper()
+	ctx, cancel := context.WithTimeout(u.t.Context(), patience)
+	defer cancel()
+	if err := u.agent.Await(ctx, func(line []byte) bool { return strings.Contains(string(line), `"protocol":"websocket"`) }); err != nil {
+		u.t.Fatalf("no WebSocket came through the tunnel: %v", err)
+	}
+}
+
 // unhinted fails the test if the agent has told more than these symptoms.
 func (u *tunnel) unhinted(but ...string) {
 	u.t.Helper()

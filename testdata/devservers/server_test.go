@@ -55,7 +55,7 @@ func next() server {
 			"app/layout.jsx":  "export default function Layout({ children }) { return <html><body>{children}</body></html> }\n",
 			"app/page.jsx":    "export default function Page() { return <p id=\"app\">one</p> }\n",
 			"package.json":    "{}",
-			"next.config.mjs": "export default { allowedDevOrigins: process.env.ALLOWED ? [process.env.ALLOWED] : undefined }\n",
+			"next.config.mjs": "export default { turbopack: { root: process.env.DEVSERVERS }, allowedDevOrigins: process.env.ALLOWED ? [process.env.ALLOWED] : undefined }\n",
 		},
 		command: func(port string) []string {
 			return []string{"node", module("next/dist/bin/next"), "dev", "-H", "127.0.0.1", "-p", port}
