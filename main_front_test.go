@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"share/testdata/bench/rig"
 )
 
 // front serves as a front that speaks nothing but HTTP.
@@ -50,30 +52,7 @@ func proxy(ts *testscript.TestScript, neg bool, args []string) {
 			w.WriteHeader(http.StatusProxyAuthRequired)
 			return
 		}
-		if r.Method != http.MethodConnect {
-			w.WriteHeader(http.StatusMethodNotAllowed)
-			return
-		}
-		up, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", args[1]))
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer up.Close()
-		down, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer down.Close()
-		io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			io.Copy(up, down)
-			up.Close()
-		})
-		io.Copy(down, up)
-		down.Close()
-		wg.Wait()
+		rig.Connect(w, r, net.JoinHostPort("127.0.0.1", args[1]))
 	}))
 }
 

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 
 	"golang.org/x/sys/unix"
+
+	"share/testdata/bench/rig"
 )
 
 // terminalFor gives cmd a terminal of 100 columns for stdin, stdout and stderr.
@@ -14,25 +15,8 @@ import (
 // cmd has ended and must be called once cmd was started. What is written to keys
 // is typed.
 func terminalFor(cmd *exec.Cmd) (keys *os.File, read func(), err error) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	master, slave, err := rig.Terminal(40, 100)
 	if err != nil {
-		return nil, nil, err
-	}
-	fd := int(master.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 100})
-	}
-	if err != nil {
-		master.Close()
-		return nil, nil, err
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		master.Close()
 		return nil, nil, err
 	}
 	to := cmd.Stdout

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"share/testdata/bench/rig"
 )
 
 // runAtTerminal is what this test program does in place of tests, at a terminal of
@@ -36,7 +38,12 @@ func TestTerminal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			master, slave := openPTY(t)
+			master, slave, err := rig.Terminal(24, 80)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer master.Close()
+			defer slave.Close()
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), atTerminal+"="+tt.line)
 			cmd.Stdin, cmd.Stderr = slave, os.Stderr
@@ -73,28 +80,4 @@ func TestTerminal(t *testing.T) {
 			}
 		})
 	}
-}
-
-// openPTY returns both ends of a terminal.
-func openPTY(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close() })
-	fd := int(master.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { slave.Close() })
-	return master, slave
 }

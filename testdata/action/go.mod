@@ -10,4 +10,7 @@ require (
 	share v0.0.0-00010101000000-000000000000
 )
 
-require github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+require (
+	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

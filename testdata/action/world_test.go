@@ -94,26 +94,7 @@ func (w *world) lead(t *testing.T, addr string) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		w.passing.Add(1)
 		defer w.passing.Done()
-		up, err := net.Dial("tcp", addr)
-		if err != nil || req.Method != http.MethodConnect {
-			rw.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer up.Close()
-		down, _, err := http.NewResponseController(rw).Hijack()
-		if err != nil {
-			return
-		}
-		defer down.Close()
-		io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			io.Copy(up, down)
-			up.Close()
-		})
-		io.Copy(down, up)
-		down.Close()
-		wg.Wait()
+		rig.Connect(rw, req, addr)
 	}))
 	t.Cleanup(func() {
 		proxy.Close()

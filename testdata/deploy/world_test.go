@@ -143,26 +143,7 @@ func (w *world) lead(rw http.ResponseWriter, req *http.Request) {
 		w.change(rw, req)
 		return
 	}
-	up, err := net.Dial("tcp", w.place(req.Host))
-	if err != nil {
-		rw.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	defer up.Close()
-	down, _, err := http.NewResponseController(rw).Hijack()
-	if err != nil {
-		return
-	}
-	defer down.Close()
-	io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		io.Copy(up, down)
-		up.Close()
-	})
-	io.Copy(down, up)
-	down.Close()
-	wg.Wait()
+	rig.Connect(rw, req, w.place(req.Host))
 }
 
 // place is where a host and port of the documents is, empty if it is none.

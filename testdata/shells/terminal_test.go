@@ -3,7 +3,6 @@
 package shells
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -14,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"share/testdata/bench/rig"
 )
 
 // A terminal is one that a shell runs at.
@@ -27,26 +26,11 @@ type terminal struct {
 // start runs a shell at a terminal until the test ends.
 func start(t *testing.T, dir string, env []string, name string, args ...string) *terminal {
 	t.Helper()
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	master, slave, err := rig.Terminal(40, 200)
 	if err != nil {
 		t.Fatal(err)
 	}
-	master := os.NewFile(uintptr(fd), "/dev/ptmx") // with deadlines, as it does not block
 	t.Cleanup(func() { master.Close() })
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 200})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer slave.Close()
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, env

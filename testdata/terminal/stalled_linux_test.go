@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"share/testdata/bench/rig"
 )
 
 // A terminal that takes no more output holds nothing up: requests are answered, and
@@ -21,7 +22,12 @@ func TestStalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	master, slave := openTerminal(t)
+	master, slave, err := rig.Terminal(24, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
 	cmd := exec.Command(bin, strings.Fields(share(target.addr, relay.addr))...)
 	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "SHARE_STATE_DIR="+t.TempDir())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
@@ -66,31 +72,4 @@ func TestStalled(t *testing.T) {
 	if modes.Lflag&unix.ICANON == 0 || modes.Lflag&unix.ECHO == 0 {
 		t.Error("the terminal is in raw mode")
 	}
-}
-
-// openTerminal is both ends of a terminal of 80 columns.
-func openTerminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close() })
-	fd := int(master.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { slave.Close() })
-	return master, slave
 }
