@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	"share/agent"
@@ -151,7 +152,8 @@ func lines(plans []*plan, origins bool) string {
 	var b strings.Builder
 	for _, p := range plans {
 		all := slices.Clone(p.origins)
-		slices.SortFunc(all, func(a, b origin) int { return strings.Compare(a.key, b.key) })
+		// The compiler writes slices.SortFunc anew for each type of structure.
+		sort.Slice(all, func(i, j int) bool { return all[i].key < all[j].key })
 		for _, o := range all {
 			line := p.label + "." + o.key + ": " + o.value
 			if origins {

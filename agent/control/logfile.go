@@ -120,14 +120,14 @@ func (p Places) prune(dir string) {
 		path  string
 		ended time.Time
 	}
-	var dead []old
+	var dead []*old
 	for _, e := range entries {
 		pid, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSuffix(e.Name(), ".1"), ".log"))
 		if info, ierr := e.Info(); err == nil && ierr == nil && !lives[pid] {
-			dead = append(dead, old{filepath.Join(dir, e.Name()), info.ModTime()})
+			dead = append(dead, &old{filepath.Join(dir, e.Name()), info.ModTime()})
 		}
 	}
-	slices.SortFunc(dead, func(a, b old) int { return cmp.Or(b.ended.Compare(a.ended), cmp.Compare(a.path, b.path)) })
+	slices.SortFunc(dead, func(a, b *old) int { return cmp.Or(b.ended.Compare(a.ended), cmp.Compare(a.path, b.path)) })
 	for _, d := range dead[min(len(dead), keptLogs):] {
 		os.Remove(d.path)
 	}

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
+	"sort"
 
 	"share/agent"
 )
@@ -79,5 +78,6 @@ func render(logins *Logins) []byte {
 }
 
 func sortLogins(logins *Logins) {
-	slices.SortFunc(logins.All, func(a, b Login) int { return strings.Compare(a.Relay, b.Relay) })
+	// The compiler writes slices.SortFunc anew for each type of structure.
+	sort.Slice(logins.All, func(i, j int) bool { return logins.All[i].Relay < logins.All[j].Relay })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 
 	"share/relay/store"
 )
@@ -17,7 +18,7 @@ func (a *Accounts) Admit(ctx context.Context, id Identity) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	slices.SortStableFunc(trusts, func(x, y Trust) int { return len(y.Subject) - len(x.Subject) })
+	sort.SliceStable(trusts, func(i, j int) bool { return len(trusts[i].Subject) > len(trusts[j].Subject) })
 	why := ErrUntrusted
 	for _, t := range trusts {
 		if !t.isFor(id) {

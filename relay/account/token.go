@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -186,8 +187,10 @@ func (a *Accounts) Tokens(ctx context.Context) ([]Token, error) {
 		tokens = append(tokens, t.Token)
 		return nil
 	})
-	slices.SortFunc(tokens, func(x, y Token) int {
-		return cmp.Or(cmp.Compare(x.Account, y.Account), x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
+	// The compiler writes slices.SortFunc anew for each type of structure.
+	sort.Slice(tokens, func(i, j int) bool {
+		x, y := &tokens[i], &tokens[j]
+		return cmp.Or(cmp.Compare(x.Account, y.Account), x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID)) < 0
 	})
 	return tokens, err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -190,8 +191,9 @@ func (a *Accounts) Trusts(ctx context.Context) ([]Trust, error) {
 		trusts = append(trusts, t)
 		return nil
 	})
-	slices.SortFunc(trusts, func(x, y Trust) int {
-		return cmp.Or(cmp.Compare(x.Account, y.Account), x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
+	sort.Slice(trusts, func(i, j int) bool { // as in Tokens
+		x, y := &trusts[i], &trusts[j]
+		return cmp.Or(cmp.Compare(x.Account, y.Account), x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID)) < 0
 	})
 	return trusts, err
 }

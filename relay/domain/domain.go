@@ -132,11 +132,11 @@ func (d *Domains) problem(domain string) string {
 
 // List returns all domains, in their order.
 func (d *Domains) List() []Status {
+	table := *d.table.Load()
 	all := []Status{}
-	for _, one := range *d.table.Load() {
-		all = append(all, d.status(one))
+	for _, domain := range slices.Sorted(maps.Keys(table)) {
+		all = append(all, d.status(table[domain]))
 	}
-	slices.SortFunc(all, func(x, y Status) int { return cmp.Compare(x.Domain.Domain, y.Domain.Domain) })
 	return all
 }
 

@@ -2,8 +2,8 @@ package route
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -28,12 +28,12 @@ func (g *Registry) Freeze() []Held {
 	defer g.mu.Unlock()
 	g.frozen = true
 	var held []Held
-	for _, t := range g.names {
+	for _, name := range slices.Sorted(maps.Keys(g.names)) {
+		t := g.names[name]
 		if b := t.binding.Load(); b != nil {
 			held = append(held, Held{t.Name, t.account, b.holder})
 		}
 	}
-	slices.SortFunc(held, func(x, y Held) int { return strings.Compare(x.Name, y.Name) })
 	return held
 }
 

@@ -1,10 +1,9 @@
 package route
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"sort"
 	"time"
 
 	"share/relay/account"
@@ -196,6 +195,7 @@ func (g *Registry) List() []Status {
 			all[i].Agent, all[i].Since, all[i].Live = b.Session.Addr(), b.since.UTC().Truncate(time.Second), b.Session.Live()
 		}
 	}
-	slices.SortFunc(all, func(x, y Status) int { return cmp.Compare(x.Name.Name, y.Name.Name) })
+	// The compiler writes slices.SortFunc anew for each type of structure.
+	sort.Slice(all, func(i, j int) bool { return all[i].Name.Name < all[j].Name.Name })
 	return all
 }
