@@ -138,6 +138,7 @@ func (s *sharing) options() any {
 		Credential      string   `json:"credential"`
 		Insecure        bool     `json:"insecure,omitempty"`
 		LAN             bool     `json:"lan,omitempty"`
+		Local           bool     `json:"local,omitempty"`
 		Lanes           int      `json:"lanes,omitempty"`
 		Name            string   `json:"name,omitempty"`
 		Domain          string   `json:"domain,omitempty"`
@@ -162,6 +163,7 @@ func (s *sharing) options() any {
 		Credential:      credential,
 		Insecure:        s.agent.Insecure,
 		LAN:             s.lan.wanted,
+		Local:           s.local.wanted,
 		Lanes:           s.agent.Lanes,
 		Name:            s.agent.Name,
 		Domain:          s.agent.Domain,

@@ -32,6 +32,7 @@ type sharing struct {
 	readyFD     readyFD
 	job         job
 	lan         lan
+	local       local
 	unread      context.Context // ends when nobody reads what is shown
 
 	control controlled
@@ -107,6 +108,7 @@ func (s *sharing) flags() []cli.Flag {
 		cmdline.Under("ready", s.beside.flags()...),
 		cmdline.Under("ready", s.detach.flags()...),
 		cmdline.Under("relay", s.lan.flags()...),
+		cmdline.Under("relay", s.local.flags()...),
 	)
 }
 
@@ -161,13 +163,19 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 	if err := s.beside.check(); err != nil {
 		return 0, "", err
 	}
+	if err := s.local.check(s.relays, s.process.Getenv(cmdline.Variable("relay")), s.lan.wanted); err != nil {
+		return 0, "", err
+	}
 	if err := s.fill(c); err != nil {
 		return 0, "", err
+	}
+	if s.local.wanted {
+		s.relays = nil
 	}
 	if err := s.lan.check(s.relays); err != nil {
 		return 0, "", err
 	}
-	s.inside = s.lan.wanted
+	s.inside = s.lan.wanted || s.local.wanted
 	if err := s.load(); err != nil {
 		return 0, "", err
 	}
