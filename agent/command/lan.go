@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/urfave/cli/v2"
 
@@ -78,7 +79,7 @@ func localAddresses(interfaces []networkInterface, first netip.Addr) (found []ne
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b netip.Addr) int { return rank(a, first) - rank(b, first) })
+	sort.SliceStable(found, func(i, j int) bool { return rank(found[i], first) < rank(found[j], first) })
 	return found
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 
 	"share/tunnel/cmdline"
@@ -99,7 +100,7 @@ func (d *Doctor) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	for i, a := range found {
 		addrs[i] = a.Unmap()
 	}
-	slices.SortFunc(addrs, netip.Addr.Compare)
+	sort.Slice(addrs, func(i, j int) bool { return addrs[i].Less(addrs[j]) })
 	return slices.Compact(addrs), nil
 }
 
