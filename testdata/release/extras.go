@@ -28,9 +28,9 @@ const (
 	psScript   = "completions/share.ps1"
 )
 
-// readExtras reads what comes beside the program from tree, and has the program
-// write the rest.
-func readExtras(tree, work string) (extras, error) {
+// readExtras reads what comes beside the program from tree, and has own, which runs
+// here, write the rest.
+func readExtras(tree string, own *binary) (extras, error) {
 	all := extras{}
 	for _, name := range []string{license, readme} {
 		data, err := os.ReadFile(filepath.Join(tree, name))
@@ -39,10 +39,6 @@ func readExtras(tree, work string) (extras, error) {
 		}
 		all[name] = data
 	}
-	own := filepath.Join(work, "own", "share")
-	if err := goBuild(tree, own, "", ""); err != nil {
-		return nil, err
-	}
 	for name, args := range map[string][]string{
 		manual:     {"man"},
 		bashScript: {"completion", "bash"},
@@ -50,7 +46,7 @@ func readExtras(tree, work string) (extras, error) {
 		fishScript: {"completion", "fish"},
 		psScript:   {"completion", "powershell"},
 	} {
-		data, err := exec.Command(own, args...).Output()
+		data, err := exec.Command(own.path, args...).Output()
 		if err != nil {
 			return nil, fmt.Errorf("share %s: %w", args[0], err)
 		}

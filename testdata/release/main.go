@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -78,14 +79,20 @@ func choose(only string) (chosen []platform, err error) {
 
 // release writes to out what there is for each of targets.
 func release(tree, out, work string, targets []platform) error {
-	more, err := readExtras(tree, work)
+	own, err := build(tree, filepath.Join(work, "own"), platform{runtime.GOOS, runtime.GOARCH})
+	if err != nil {
+		return err
+	}
+	more, err := readExtras(tree, own)
 	if err != nil {
 		return err
 	}
 	for _, p := range targets {
-		b, err := build(tree, filepath.Join(work, p.os+"_"+p.arch), p)
-		if err != nil {
-			return err
+		b := own
+		if p != own.platform {
+			if b, err = build(tree, filepath.Join(work, p.os+"_"+p.arch), p); err != nil {
+				return err
+			}
 		}
 		fmt.Printf("%-14s %s, %d bytes\n", p, b.version, len(b.program))
 		files := more.with(b)
