@@ -4,300 +4,108 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
-	"debug/macho"
-	"debug/pe"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if made, err := releases(); err == nil {
-			os.RemoveAll(made.dir)
-		}
-		os.Exit(code)
-	}))
-}
-
-// patience bounds each program that a test runs.
-const patience = 2 * time.Minute
-
-// here is what this runs on, there is elsewhere.
-var (
-	here  = platform{runtime.GOOS, runtime.GOARCH}
-	there = []platform{{"windows", "amd64"}, {"darwin", "arm64"}}
-)
-
-// A pair is two releases of one commit, from clones in two folders.
-type pair struct{ dir, first, second string }
-
-// releases makes the first for here and elsewhere, the second for here.
-var releases = sync.OnceValues(func() (p pair, err error) {
-	if p.dir, err = os.MkdirTemp("", "releases"); err != nil {
-		return p, err
+// A release has these files, and no others.
+func TestNames(t *testing.T) {
+	want := []string{"SHA256SUMS", "share-tunnel-1.2.3.tgz"}
+	for _, p := range []string{"darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "win32-arm64", "win32-x64"} {
+		want = append(want, "share-tunnel-"+p+"-1.2.3.tgz")
 	}
-	p.first, p.second = filepath.Join(p.dir, "dist"), filepath.Join(p.dir, "a", "dist")
-	for out, targets := range map[string][]platform{p.first: append([]platform{here}, there...), p.second: {here}} {
-		tree := filepath.Join(filepath.Dir(out), "tree")
-		if text, err := exec.Command("git", "clone", "-q", filepath.Join("..", ".."), tree).CombinedOutput(); err != nil {
-			return p, fmt.Errorf("git clone: %w\n%s", err, text)
-		}
-		var names []string
-		for _, t := range targets {
-			names = append(names, t.String())
-		}
-		if err := run(tree, out, strings.Join(names, ",")); err != nil {
-			return p, err
+	for _, arch := range []string{"amd64", "arm64"} {
+		for _, end := range []string{"darwin_" + arch + ".tar.gz", "linux_" + arch + ".tar.gz", "windows_" + arch + ".zip",
+			"darwin_" + arch + ".cdx.json", "linux_" + arch + ".cdx.json", "windows_" + arch + ".cdx.json",
+			"linux_" + arch + ".deb", "linux_" + arch + ".rpm"} {
+			want = append(want, "share_1.2.3_"+end)
 		}
 	}
-	return p, nil
-})
-
-// made returns the one file of the first release that ends so.
-func made(t *testing.T, end string) string {
-	t.Helper()
-	p, err := releases()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := filepath.Glob(filepath.Join(p.first, "*"+end))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("*%s: got %v, %v", end, found, err)
-	}
-	return found[0]
-}
-
-// program returns the path of a program that the Debian package pkg brings. Without
-// it the test is skipped; in CI it fails.
-func program(t *testing.T, name, pkg string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s is missing: install the Debian package %s", name, pkg)
-	default:
-		t.Skipf("%s is missing: install the Debian package %s", name, pkg)
-	}
-	return ""
-}
-
-// output runs a program in dir, which must succeed, and returns what it writes.
-func output(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.WaitDelay = dir, time.Second
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// starts checks that what is installed says the version that its file is called by.
-func starts(t *testing.T, name string, args ...string) {
-	t.Helper()
-	_, rest, _ := strings.Cut(filepath.Base(made(t, here.arch+".tar.gz")), "_")
-	version, _, _ := strings.Cut(rest, "_")
-	got := output(t, t.TempDir(), name, append(args, "version")...)
-	if want := "share v" + version + "\n"; !strings.HasPrefix(got, want) {
-		t.Errorf("got %q, want %q first", got, want)
+	slices.Sort(want)
+	if got := names(t, made(t).first); !slices.Equal(got, want) {
+		t.Errorf("got %q,\nwant %q", got, want)
 	}
 }
 
-// Two clones give the same bytes.
+// Two releases of one commit have the same bytes.
 func TestSame(t *testing.T) {
-	p, err := releases()
-	if err != nil {
-		t.Fatal(err)
+	p := made(t)
+	both := names(t, p.second)
+	if len(both) != 7 {
+		t.Fatalf("got %q, want 7 files", both)
 	}
-	entries, err := os.ReadDir(p.second)
-	if err != nil || len(entries) < 7 {
-		t.Fatalf("got %d files, %v", len(entries), err)
-	}
-	for _, e := range entries {
-		if e.Name() == "SHA256SUMS" {
+	for _, name := range both {
+		first := read(t, name)
+		second, err := os.ReadFile(filepath.Join(p.second, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "SHA256SUMS" { // of fewer
+			for line := range strings.Lines(string(second)) {
+				if !strings.Contains(string(first), line) {
+					t.Errorf("the first has no sum %s", line)
+				}
+			}
 			continue
 		}
-		first, err := os.ReadFile(filepath.Join(p.first, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := os.ReadFile(filepath.Join(p.second, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
 		if !bytes.Equal(first, second) {
-			t.Errorf("%s: %x and %x", e.Name(), sha256.Sum256(first), sha256.Sum256(second))
+			t.Errorf("%s: got %x and %x", name, sha256.Sum256(first), sha256.Sum256(second))
 		}
+	}
+}
+
+// Zips are made for platforms that TestSame leaves out.
+func TestSameZip(t *testing.T) {
+	dir, at := t.TempDir(), time.Unix(1e9, 0)
+	files := []file{{"share.exe", []byte("program"), 0o755}, {license, []byte("text"), 0o644}}
+	var zips [2][]byte
+	for i, zone := range []*time.Location{time.UTC, time.FixedZone("east", 9*60*60)} {
+		name := filepath.Join(dir, "zip")
+		if err := writeZip(name, files, at.In(zone)); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if zips[i], err = os.ReadFile(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(zips[0], zips[1]) {
+		t.Errorf("got %q and %q", zips[0], zips[1])
 	}
 }
 
 func TestSums(t *testing.T) {
-	sums := made(t, "SHA256SUMS")
-	got := output(t, filepath.Dir(sums), program(t, "sha256sum", "coreutils"), "-c", filepath.Base(sums))
-	if n := strings.Count(got, ": OK\n"); n < 12 {
-		t.Errorf("got %d files:\n%s", n, got)
-	}
-}
-
-func TestTar(t *testing.T) {
-	dir, name := t.TempDir(), made(t, here.arch+".tar.gz")
-	output(t, dir, program(t, "tar", "tar"), "-xzf", name)
-	folder := filepath.Join(dir, strings.TrimSuffix(filepath.Base(name), ".tar.gz"))
-	starts(t, filepath.Join(folder, "share"))
-	for _, name := range []string{license, readme, manual, bashScript, zshScript, fishScript, psScript} {
-		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Size() == 0 {
-			t.Errorf("%s: %v", name, err)
+	dir := made(t).first
+	got := output(t, dir, program(t, "sha256sum", "coreutils"), "--strict", "-c", "SHA256SUMS")
+	for _, name := range names(t, dir) {
+		if want := name != "SHA256SUMS"; strings.Contains(got, name+": OK\n") != want {
+			t.Errorf("%s has a sum: got %t, want %t", name, !want, want)
 		}
 	}
 }
 
-// dpkg installs the package into a folder, with a database of its own.
-func TestDeb(t *testing.T) {
-	dpkg, root := program(t, "dpkg", "dpkg"), t.TempDir()
-	if os.Getuid() != 0 {
-		output(t, root, "dpkg-deb", "-x", made(t, ".deb"), root)
-	} else {
-		admin := filepath.Join(root, "var", "lib", "dpkg")
-		for _, dir := range []string{"info", "updates"} {
-			if err := os.MkdirAll(filepath.Join(admin, dir), 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, name := range []string{"status", "available"} {
-			if err := os.WriteFile(filepath.Join(admin, name), nil, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		output(t, root, dpkg, "--root="+root, "--force-script-chrootless", "--log="+filepath.Join(root, "log"), "-i", made(t, ".deb"))
-		if got := output(t, root, dpkg, "--root="+root, "-s", "share"); !strings.Contains(got, "Status: install ok installed\n") {
-			t.Errorf("got %s", got)
-		}
+// What is not in the commit is not in a release.
+func TestChanged(t *testing.T) {
+	tree := t.TempDir()
+	output(t, tree, "sh", "-euc", `git init -q .
+		echo 'module share' > go.mod
+		echo 'package main; func main() {}' > main.go
+		git add .
+		git -c user.name=a -c user.email=a@localhost -c commit.gpgsign=false commit -qm one`)
+	if b, err := build(tree, t.TempDir(), here); err != nil || !strings.HasPrefix(b.version, "0.0.0-") {
+		t.Fatalf("a commit without a tag: got %+v, %v", b, err)
 	}
-	starts(t, filepath.Join(root, "usr", "bin", "share"))
-}
-
-func TestRPM(t *testing.T) {
-	dir := t.TempDir()
-	program(t, "cpio", "cpio")
-	output(t, dir, "sh", "-c", `"$0" "$1" | cpio -id --quiet`, program(t, "rpm2cpio", "rpm2cpio"), made(t, ".rpm"))
-	starts(t, filepath.Join(dir, "usr", "bin", "share"))
-}
-
-// npx runs the program out of the packages, without a network: what is for other
-// platforms is left away.
-func TestNPM(t *testing.T) {
-	npx := program(t, "npx", "npm")
-	var packages []string
-	p, err := releases()
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(tree, "more.go"), []byte("package main\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{here.npmName(), npmName} {
-		found, err := filepath.Glob(filepath.Join(p.first, name+"-[0-9]*.tgz"))
-		if err != nil || len(found) != 1 {
-			t.Fatalf("%s: got %v, %v", name, found, err)
-		}
-		packages = append(packages, "--package", found[0])
-	}
-	args := append([]string{"--offline", "--yes", "--cache", t.TempDir()}, packages...)
-	starts(t, npx, append(args, "--", "share")...)
-	// The exit code is the program's.
-	cmd := exec.Command(npx, append(args, "--", "share", "nosuch")...)
-	cmd.Dir = t.TempDir()
-	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), `there is no command "nosuch"`) {
-		t.Errorf("got code %d, want 2: %s", cmd.ProcessState.ExitCode(), out)
-	}
-	// npm packs what the package says that it has.
-	dir := t.TempDir()
-	output(t, dir, "tar", "-xzf", packages[3])
-	got := output(t, filepath.Join(dir, "package"), program(t, "npm", "npm"), "pack", "--offline", "--cache", t.TempDir())
-	for _, want := range []string{"launch.js", "package.json", license} {
-		if !strings.Contains(got, want) {
-			t.Errorf("npm pack: want %s: %s", want, got)
-		}
-	}
-}
-
-// What cannot be started here has the header of where it can.
-func TestElsewhere(t *testing.T) {
-	dir := t.TempDir()
-	output(t, dir, "tar", "-xzf", made(t, "darwin_arm64.tar.gz"), "--strip-components=1")
-	mac, err := macho.Open(filepath.Join(dir, "share"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mac.Close()
-	if mac.Cpu != macho.CpuArm64 || mac.Type != macho.TypeExec {
-		t.Errorf("got %v, %v", mac.Cpu, mac.Type)
-	}
-	windows := readZip(t, made(t, "windows_amd64.zip"), "share.exe")
-	exe, err := pe.NewFile(bytes.NewReader(windows))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer exe.Close()
-	if exe.Machine != pe.IMAGE_FILE_MACHINE_AMD64 || exe.Characteristics&pe.IMAGE_FILE_EXECUTABLE_IMAGE == 0 {
-		t.Errorf("got machine %#x, %#x", exe.Machine, exe.Characteristics)
-	}
-}
-
-// The binary asks for nothing of the system's, and is not too large.
-func TestStatic(t *testing.T) {
-	dir := t.TempDir()
-	output(t, dir, "tar", "-xzf", made(t, here.arch+".tar.gz"), "--strip-components=1")
-	path := filepath.Join(dir, "share")
-	if needs := needed(t, path); len(needs) > 0 {
-		t.Errorf("it needs %v", needs)
-	}
-	if info, err := os.Stat(path); err != nil || info.Size() > 20<<20 {
-		t.Errorf("it has %d bytes, %v", info.Size(), err)
-	}
-}
-
-func TestSBOM(t *testing.T) {
-	text, err := os.ReadFile(made(t, here.os+"_"+here.arch+".cdx.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var bom struct {
-		BOMFormat, SpecVersion string
-		Metadata               struct{ Component component }
-		Components             []component
-	}
-	if err := json.Unmarshal(text, &bom); err != nil {
-		t.Fatal(err)
-	}
-	if bom.BOMFormat != "CycloneDX" || bom.SpecVersion != "1.6" || bom.Metadata.Component.Name != "share" {
-		t.Errorf("got %+v", bom.Metadata)
-	}
-	names := make(map[string]bool)
-	for _, c := range bom.Components {
-		if c.Version == "" || !strings.HasPrefix(c.PURL, "pkg:golang/"+c.Name+"@") {
-			t.Errorf("got %+v", c)
-		}
-		names[c.Name] = true
-	}
-	for _, want := range []string{"std", "github.com/urfave/cli/v2", "github.com/hashicorp/yamux"} {
-		if !names[want] {
-			t.Errorf("it has no %s", want)
-		}
+	if _, err := build(tree, t.TempDir(), here); err == nil || !strings.Contains(err.Error(), "has changes") {
+		t.Errorf("a file that is not in the commit: got %v", err)
 	}
 }
 
