@@ -100,7 +100,8 @@ cover:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs,noasm -buildvcs=auto -ldflags '-s -w' -o share .
 
-# It wants a clone, whose commit it is: the version is that of the tag there.
+# It wants a clone without changes, whose commit it is: the version is that of the tag
+# there.
 release:
 	$(GO) -C testdata/release run -mod=mod .
 
