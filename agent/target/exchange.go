@@ -49,8 +49,7 @@ type flight struct {
 	chunks http1.Chunked
 	status int
 
-	suspicion suspicion // what the answer's body is searched for
-	searched  int       // how much of it was
+	search search // in the answer
 
 	abortFn func(*tunnel.Failure)
 	flushFn func() error
@@ -81,7 +80,7 @@ func (f *flight) release() {
 	}
 	f.x, f.req, f.c, f.upgrade = nil, nil, nil, nil
 	f.r, f.w = 0, 0
-	f.out = tunnel.Response{}
+	f.out, f.search = tunnel.Response{}, search{}
 	f.taken, f.sent, f.carried, f.status = 0, false, false, 0
 	select {
 	case <-f.written:
@@ -139,7 +138,7 @@ func (f *flight) run() *tunnel.Failure {
 		f.refuse(nil)
 	}
 	f.t.health.alive()
-	f.suspect()
+	f.search.head(f.t, f.req, f.upgrade, f.resp.Status, f.resp.ContentLength, f.resp.Fields.Get)
 	if f.resp.Status == 101 {
 		return f.switchProtocols()
 	}

@@ -48,6 +48,7 @@ func (f *h2Flight) failure(ctx context.Context, err error, headed bool) *tunnel.
 		conn, wrote := f.conn, f.wrote
 		f.mu.Unlock()
 		cause = h2Cause(err, conn, wrote)
+		f.unanswered(conn)
 	}
 	return f.t.fail(cause, endError(err))
 }
@@ -80,6 +81,14 @@ func h2Cause(err error, conn net.Conn, wrote bool) tunnel.Cause {
 	return tunnel.TargetBadResponse
 }
 
+// unanswered looks at what came in place of HTTP/2.
+func (f *h2Flight) unanswered(conn net.Conn) {
+	c, ok := conn.(*h2cConn)
+	if ok && c.garbage.Load() && isAlertRecord(c.begin[:]) {
+		f.t.tellTLS()
+	}
+}
+
 // ended reports whether the target ended an HTTP/2 connection, having spoken
 // HTTP/2 as long as it spoke.
 func ended(conn net.Conn) bool {
@@ -95,25 +104,29 @@ func ended(conn net.Conn) bool {
 
 func (s *socket) isEnded() bool { return s.ended.Load() || s.refused.Load() }
 
-// settings is the type of the frame that a server begins with (RFC 9113 3.4);
-// it is the fourth byte that comes.
-const settings = 0x4
+// settings is the type of the frame that a server begins with (RFC 9113 3.4), and
+// settingsAt where in that it stands.
+const (
+	settings   = 0x4
+	settingsAt = 3
+)
 
 // An h2cConn is a connection that HTTP/2 is spoken over in plain. It sees
 // whether the target speaks it too.
 type h2cConn struct {
 	*socket
-	read    int // bytes that have come, up to a frame's type
+	read    int                  // bytes that have come, up to a frame's type
+	begin   [settingsAt + 1]byte // of them, settled once garbage is set
 	garbage atomic.Bool
 }
 
 func (c *h2cConn) Read(p []byte) (int, error) {
 	n, err := c.socket.Read(p)
-	if at := 3 - c.read; at >= 0 && n > 0 {
-		if at < n && p[at] != settings {
+	if c.read <= settingsAt && n > 0 {
+		copy(c.begin[c.read:], p[:n])
+		if c.read += n; c.read > settingsAt && c.begin[settingsAt] != settings {
 			c.garbage.Store(true)
 		}
-		c.read += n
 	}
 	return n, err
 }

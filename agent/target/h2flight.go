@@ -70,6 +70,8 @@ type h2Flight struct {
 	interims chan interim
 	asked    time.Time // when the request came, if the relay asks how long it takes
 	status   int
+	search   search   // in the answer
+	value    [80]byte // room for a field that it looks at
 
 	mu    sync.Mutex
 	conn  net.Conn // guarded by mu; what the request went out on last
@@ -88,6 +90,7 @@ func (f *h2Flight) run(ctx context.Context) *tunnel.Failure {
 	}
 	defer resp.Body.Close()
 	f.t.health.alive()
+	f.look(resp)
 	return f.respond(ctx, resp)
 }
 
@@ -245,6 +248,9 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 			return tunnel.AsFailure(err)
 		}
 		n, err := resp.Body.Read(*buf)
+		if f.search.suspicion != suspectNothing {
+			f.search.body((*buf)[:n])
+		}
 		if _, err := f.x.Write((*buf)[:n]); err != nil {
 			return tunnel.AsFailure(err)
 		}
@@ -255,6 +261,7 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 			return f.failure(ctx, err, true)
 		}
 	}
+	f.search.end()
 	if f.body != nil && !f.body.whole() {
 		if err := f.x.Stop(); err != nil {
 			return tunnel.AsFailure(err)
@@ -268,6 +275,18 @@ func (f *h2Flight) respond(ctx context.Context, resp *http.Response) *tunnel.Fai
 		return tunnel.AsFailure(err)
 	}
 	return nil
+}
+
+// look has the search begin with the response's head.
+func (f *h2Flight) look(resp *http.Response) {
+	req := f.x.Request()
+	var upgrade []byte // which goes no further
+	if req.Flags&tunnel.RequestUpgrade != 0 && f.body == nil {
+		upgrade = req.Header.Get("Upgrade")
+	}
+	f.search.head(f.t, req, upgrade, resp.StatusCode, resp.ContentLength, func(name string) []byte {
+		return append(f.value[:0], resp.Header.Get(name)...)
+	})
 }
 
 // sendHead passes a head on, if it is one that HTTP/1.1 could have.

@@ -169,8 +169,8 @@ func (f *flight) relay() *tunnel.Failure {
 			f.r += n
 			passed += int64(len(p))
 			if len(p) > 0 {
-				if f.suspicion != suspectNothing {
-					f.examine(p)
+				if f.search.suspicion != suspectNothing {
+					f.search.body(p)
 				}
 				if _, err := f.x.Write(p); err != nil {
 					return tunnel.AsFailure(err)
@@ -230,6 +230,7 @@ func (f *flight) cut(err error, passed int64) *tunnel.Failure {
 // finish ends the exchange after a whole response, and puts the connection back
 // if it is of further use.
 func (f *flight) finish() *tunnel.Failure {
+	f.search.end()
 	whole := f.requestSent()
 	c, reusable := f.c, f.r == f.w && !f.resp.Close
 	reusable = f.detach() && reusable

@@ -31,23 +31,6 @@ func codes() [7]string {
 	return [...]string{HostRefused, OriginRefused, RedirectLocal, SpeaksTLS, BodyTooLarge, HMRRefused, MixedContent}
 }
 
-// How far into a body is looked. A Rails page has five kilobytes of style before
-// what it says; what a page loads stands in its head.
-const (
-	refusalWindow = 16 << 10
-	pageWindow    = 2 << 10
-)
-
-// A suspicion is what the head of an answer has one look for in the body.
-type suspicion uint8
-
-const (
-	suspectNothing suspicion = iota
-	suspectRefusal           // the text of a server that refuses
-	suspectPage              // the address of what a page loads
-	suspectFrame             // the first message of a WebSocket
-)
-
 // tell passes a symptom on, the first time. It may be called from any goroutine.
 func (t *Target) tell(code, cure, format string, args ...any) {
 	if t.knows(code) || t.cfg.OnSymptom == nil {
@@ -69,75 +52,6 @@ func bitOf(code string) uint32 {
 	}
 	return 0
 }
-
-// suspect looks at the head in f.resp, and sets what the body is searched for.
-// Most answers are none of those that it looks at twice.
-func (f *flight) suspect() {
-	f.suspicion, f.searched = suspectNothing, 0
-	if f.t.cfg.OnSymptom == nil {
-		return
-	}
-	switch status := f.resp.Status; status {
-	case 101:
-		if !f.t.knows(HMRRefused) {
-			f.suspicion = suspectFrame
-		}
-	case 200:
-		switch {
-		case f.resp.ContentLength == int64(len(webpackText)):
-			f.suspicion = suspectRefusal
-		case f.req.Flags&tunnel.RequestHTTPS != 0 && !f.t.knows(MixedContent) &&
-			tunnel.HasPrefixFold(f.resp.Fields.Get("content-type"), "text/html"):
-			f.suspicion = suspectPage
-		}
-	case 301, 302, 303, 307, 308:
-		f.redirected()
-	case 413:
-		f.t.tell(BodyTooLarge, "raise its limit: client_max_body_size in nginx, the limit of express.json and the like",
-			"the target takes no body of that size (413)")
-	case 421:
-		f.t.tellHost("the target")
-	case 400, 403:
-		f.suspicion = suspectRefusal
-		fallthrough
-	default:
-		if status >= 400 && f.upgrade != nil {
-			f.socketRefused()
-		}
-	}
-}
-
-// examine searches the next bytes of a body, which are not kept: a text that comes
-// in two pieces is not found.
-func (f *flight) examine(p []byte) {
-	window := refusalWindow
-	if f.suspicion == suspectPage {
-		window = pageWindow
-	}
-	first := f.searched == 0
-	p = p[:min(len(p), window-f.searched)]
-	f.searched += len(p)
-	switch f.suspicion {
-	case suspectRefusal:
-		f.t.tellRefusal(refusal(f.resp.Status, f.req.Target, p, first))
-	case suspectPage:
-		if url := loads(p, f.req.Authority); url != nil {
-			f.t.tell(MixedContent, "use URLs without a host, or have the target go by X-Forwarded-Proto and X-Forwarded-Host",
-				"the page that visitors see over https loads %.100s", url)
-		}
-	case suspectFrame:
-		if bytes.Contains(p[:min(len(p), maxFrame)], []byte("Invalid Host/Origin header")) {
-			f.t.tell(HMRRefused, "add the tunnel's host to devServer.allowedHosts in webpack.config.js", "webpack-dev-server refuses the WebSocket of hot reload")
-		}
-		f.suspicion = suspectNothing
-	}
-	if f.searched == window {
-		f.suspicion = suspectNothing
-	}
-}
-
-// maxFrame holds the message in which webpack-dev-server refuses a WebSocket.
-const maxFrame = 256
 
 // tellRefusal tells what refusal has found.
 func (t *Target) tellRefusal(code, who string) {
@@ -164,6 +78,9 @@ func (t *Target) tellHost(who string) {
 func (t *Target) tellTLS() {
 	a := t.cfg.Address
 	a.Scheme = HTTPS
+	if t.h2 != nil {
+		a.Scheme = H2
+	}
 	cure := "share it as " + a.String()
 	if a.Path != "" {
 		cure = "have it speak plain HTTP at its socket"
@@ -171,21 +88,30 @@ func (t *Target) tellTLS() {
 	t.tell(SpeaksTLS, cure, "the target speaks TLS, and is spoken to in plain")
 }
 
-// socketRefused looks at a request for a WebSocket that the target has refused:
-// hot reload is known by its protocol, or its path.
-func (f *flight) socketRefused() {
-	if !tunnel.EqualFold(f.upgrade, "websocket") {
+// socketRefused looks at a request for a WebSocket that the target has refused, or
+// never sees for what it is: hot reload is known by its protocol, or its path.
+func (t *Target) socketRefused(req *tunnel.Request, upgrade []byte) {
+	if !tunnel.EqualFold(upgrade, "websocket") {
 		return
 	}
+	vite := bytes.HasPrefix(req.Header.Get("sec-websocket-protocol"), []byte("vite-hmr"))
 	switch {
-	case bytes.HasPrefix(f.req.Header.Get("sec-websocket-protocol"), []byte("vite-hmr")):
+	case !vite && !bytes.HasPrefix(req.Target, []byte("/_next/")):
+	case t.h2 != nil:
+		a := t.cfg.Address
+		a.Scheme = HTTP
+		if t.cfg.Address.secure() {
+			a.Scheme = HTTPS
+		}
+		t.tell(HMRRefused, "share it as "+a.String(), "the WebSocket of hot reload does not come over HTTP/2")
+	case vite:
 		cure := "share it with --host-header target"
-		if f.t.host != "" {
+		if t.host != "" {
 			cure = "reload the page; look at server.hmr in vite.config.js"
 		}
-		f.t.tell(HMRRefused, cure, "Vite refuses the WebSocket of hot reload")
-	case bytes.HasPrefix(f.req.Target, []byte("/_next/")):
-		f.t.tell(HMRRefused, nextCure, "Next.js refuses the WebSocket of hot reload")
+		t.tell(HMRRefused, cure, "Vite refuses the WebSocket of hot reload")
+	default:
+		t.tell(HMRRefused, nextCure, "Next.js refuses the WebSocket of hot reload")
 	}
 }
 
@@ -196,7 +122,7 @@ func (f *flight) unanswered(begin []byte) {
 	case isAlertRecord(begin) && f.c.tls == nil:
 		f.t.tellTLS()
 	case f.upgrade != nil && bytes.HasPrefix(begin, []byte("Unauthorized")):
-		f.socketRefused() // Next.js writes no more than that
+		f.t.socketRefused(f.req, f.upgrade) // Next.js writes no more than that
 	}
 }
 

@@ -9,17 +9,15 @@ import (
 // webpackText is all that webpack-dev-server answers, before version 5 with 200.
 const webpackText = "Invalid Host header"
 
-// refusal finds the text of a server that refuses a request for how it came, in a
-// piece of the body of its answer. first says that the body begins with it. A text
-// that merely quotes another is none: what begins a body does so, and what does
-// not stands in its own markup.
-func refusal(status int, target, body []byte, first bool) (code, who string) {
-	begins := func(text string) bool { return first && bytes.HasPrefix(body, []byte(text)) }
-	holds := func(text string) bool { return bytes.Contains(body, []byte(text)) }
-	switch {
-	case status != 400 && first && string(bytes.TrimSpace(body)) == webpackText:
-		return HostRefused, "webpack-dev-server"
-	case status == 403:
+// refusal finds the text of a server that refuses a request for how it came, in
+// what has come of the body of its answer, of which it has seen the first known
+// bytes before. A text that merely quotes another is none: what begins a body does
+// so, and what does not stands in its own markup.
+func refusal(status int, target, body []byte, known int) (code, who string) {
+	begins := func(text string) bool { return bytes.HasPrefix(body, []byte(text)) }
+	holds := func(text string) bool { return bytes.Contains(body[max(known-len(text)+1, 0):], []byte(text)) }
+	switch status {
+	case 403:
 		switch {
 		case begins("Blocked request. This host ("):
 			return HostRefused, "Vite"
@@ -30,7 +28,7 @@ func refusal(status int, target, body []byte, first bool) (code, who string) {
 		case begins("Unauthorized") && isNext(target):
 			return OriginRefused, "Next.js"
 		}
-	case status == 400:
+	case 400:
 		switch {
 		case holds("<title>DisallowedHost\n"), begins("DisallowedHost at "):
 			return HostRefused, "Django"
@@ -50,20 +48,20 @@ func isNext(target []byte) bool {
 	return bytes.HasPrefix(target, []byte("/_next/")) || bytes.HasPrefix(target, []byte("/__nextjs"))
 }
 
-// redirected looks where a redirect leads.
-func (f *flight) redirected() {
-	host := hostOf(f.resp.Fields.Get("location"))
-	if host == nil || bytes.EqualFold(host, f.req.Authority) {
+// redirected looks where a redirect that answers req leads.
+func (t *Target) redirected(req *tunnel.Request, location []byte) {
+	host := hostOf(location)
+	if host == nil || bytes.EqualFold(host, req.Authority) {
 		return
 	}
-	if !isOwnMachine(host) && !tunnel.EqualFold(host, f.t.self) {
+	if !isOwnMachine(host) && !tunnel.EqualFold(host, t.self) {
 		return
 	}
 	cure := "have it redirect to a path, or to the Host of the request"
-	if f.t.host != "" {
+	if t.host != "" {
 		cure = "leave --host-header away, or have it go by X-Forwarded-Host and X-Forwarded-Proto"
 	}
-	f.t.tell(RedirectLocal, cure, "the target redirects visitors to %.100s, which is not the tunnel", host)
+	t.tell(RedirectLocal, cure, "the target redirects visitors to %.100s, which is not the tunnel", host)
 }
 
 // hostOf gives host and port of a URL that names them, nil for any other.

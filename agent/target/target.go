@@ -62,9 +62,9 @@ type Config struct {
 	// cause does. If nil, nobody is told.
 	OnHealth func(Health)
 
-	// OnSymptom is told, for each code once, what answers of the target in
-	// HTTP/1.1 say of how it is shared. It is called from many goroutines and must
-	// not block. If nil, nobody is told.
+	// OnSymptom is told, for each code once, what answers of the target say of
+	// how it is shared. It is called from many goroutines and must not block. If
+	// nil, nobody is told.
 	OnSymptom func(Symptom)
 }
 

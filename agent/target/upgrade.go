@@ -46,8 +46,8 @@ func (f *flight) switchProtocols() *tunnel.Failure {
 func (f *flight) downstream() *tunnel.Failure {
 	for passed := int64(0); ; {
 		if f.r < f.w {
-			if f.suspicion != suspectNothing {
-				f.examine(f.buf[f.r:f.w])
+			if f.search.suspicion != suspectNothing {
+				f.search.body(f.buf[f.r:f.w])
 			}
 			if _, err := f.x.Write(f.buf[f.r:f.w]); err != nil {
 				return tunnel.AsFailure(err)
