@@ -34,12 +34,14 @@ func serveTarget(ts *testscript.TestScript, neg bool, args []string) {
 		kind, args = args[0], args[1:]
 	}
 	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: target [-tls | -unix] var [port or path]")
+		ts.Fatalf("usage: target [-tls | -unix | -ipv6] var [port or path]")
 	}
 	network, addr := "tcp", "127.0.0.1:0"
 	switch {
 	case kind == "-unix":
 		network, addr = "unix", ts.MkAbs(args[1])
+	case kind == "-ipv6":
+		addr = "[::1]:" + args[1]
 	case len(args) == 2:
 		addr = "127.0.0.1:" + args[1]
 	}
@@ -68,35 +70,6 @@ func serveTarget(ts *testscript.TestScript, neg bool, args []string) {
 		addr = port(ln.Addr())
 	}
 	ts.Setenv(args[0], addr)
-}
-
-// answering is a target that answers each request with the bytes of a file, and
-// then closes; lines end as in HTTP, %s is the Host that it was asked for.
-func answering(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: answering var file")
-	}
-	text := ts.ReadFile(args[1])
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		io.WriteString(conn, strings.ReplaceAll(strings.ReplaceAll(text, "%s", r.Host), "\n", "\r\n"))
-	})}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	done := make(chan struct{})
-	go func() { // ends with the server
-		srv.Serve(ln)
-		close(done)
-	}()
-	ts.Defer(func() {
-		srv.Close()
-		<-done
-	})
-	ts.Setenv(args[0], port(ln.Addr()))
 }
 
 // echo is what the targets of scripts answer: what they were asked; below
@@ -152,9 +125,21 @@ func openGate(ts *testscript.TestScript, neg bool, args []string) {
 // condition is what scripts ask of the machine: [lan], whether the local network
 // reaches it.
 func condition(cond string) (bool, error) {
-	if cond != "lan" {
-		return false, fmt.Errorf("unknown condition %q", cond)
+	switch cond {
+	case "ipv6":
+		ln, err := net.Listen("tcp", "[::1]:0")
+		if err != nil {
+			return false, nil
+		}
+		return true, ln.Close()
+	case "lan":
+		return hasLAN()
 	}
+	return false, fmt.Errorf("unknown condition %q", cond)
+}
+
+// hasLAN reports whether the machine has a private address.
+func hasLAN() (bool, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return false, err

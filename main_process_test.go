@@ -33,7 +33,9 @@ import (
 //	                                   lines of a file may stand below
 //	target [-tls] VAR [PORT]           serve HTTP on PORT or a free one, and set VAR to it
 //	target -unix VAR PATH              serve HTTP at a unix socket, and set VAR to its path
-//	answering VAR FILE                 answer each request with FILE, %s there being its Host, close, and set VAR to the port
+//	target -ipv6 VAR PORT              serve HTTP on PORT of ::1 alone
+//	answering [-h2] VAR FILE           answer each request with FILE, %s there being its Host, close, and set VAR to the port;
+//	                                   -h2 in HTTP/2, with its status and, line by line, its body
 //	gated, open                        wait until a request for /gate is at a target; let all of them be answered
 //	freeport VAR                       set VAR to a port that nothing listens on
 //	occupy VAR                         set VAR to a port whose listener never answers
