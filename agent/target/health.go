@@ -199,8 +199,12 @@ func (t *Target) look(ctx context.Context) {
 // probe connects once. The connection is kept for the next exchange, however
 // long that takes.
 func (t *Target) probe(ctx context.Context) {
-	if c, _ := t.dial(ctx); c != nil {
-		c.reused = true
+	c, f := t.dial(ctx)
+	switch {
+	case c != nil:
+		c.reused, t.seenBeside = true, false
 		t.keepSpare(ctx, c)
+	case f.Cause == tunnel.TargetRefused:
+		t.lookBeside(ctx)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"share/tunnel"
 )
 
-// A Symptom is what an answer of a target says of how it is shared, where its
+// A Symptom is what a target says of how it is shared, by how it answers, where its
 // owner can do something about that.
 type Symptom struct {
 	Code    string // names it to scripts, and stays what it is
@@ -24,11 +24,12 @@ const (
 	BodyTooLarge  = "body_too_large" // it takes no body of that size
 	HMRRefused    = "hmr_refused"    // it refuses the WebSocket of hot reload
 	MixedContent  = "mixed_content"  // its page, over https, loads what browsers do not
+	OtherLoopback = "other_loopback" // it listens on the loopback address that is not the one named
 )
 
 // codes are all of them; the place of one is its bit in Target.told.
-func codes() [7]string {
-	return [...]string{HostRefused, OriginRefused, RedirectLocal, SpeaksTLS, BodyTooLarge, HMRRefused, MixedContent}
+func codes() [8]string {
+	return [...]string{HostRefused, OriginRefused, RedirectLocal, SpeaksTLS, BodyTooLarge, HMRRefused, MixedContent, OtherLoopback}
 }
 
 // tell passes a symptom on, the first time. It may be called from any goroutine.

@@ -62,8 +62,8 @@ type Config struct {
 	// cause does. If nil, nobody is told.
 	OnHealth func(Health)
 
-	// OnSymptom is told, for each code once, what answers of the target say of
-	// how it is shared. It is called from many goroutines and must not block. If
+	// OnSymptom is told, for each code once, what the target says of how it is
+	// shared, by how it answers. It is called from many goroutines and must not block. If
 	// nil, nobody is told.
 	OnSymptom func(Symptom)
 }
@@ -111,6 +111,8 @@ type Target struct {
 	h2     *h2Target // nil if the target speaks HTTP/1.1
 	health health
 	told   atomic.Uint32 // the symptoms that OnSymptom knows, a bit for each code
+
+	seenBeside bool // something took a connection beside a target that refused one; owned by Run
 
 	// spare is a connection of Run's that no exchange has used: a target that
 	// accepts only one is not robbed of it.
