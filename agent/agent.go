@@ -67,6 +67,10 @@ func New(cfg Config) (*Agent, error) {
 // any time, by any goroutine, more than once.
 func (a *Agent) Cut() { a.once.Do(func() { close(a.cut) }) }
 
+// SendOwnHost has the target see its own Host from the next request on, in place
+// of the one that visitors send. It may be called at any time, by any goroutine.
+func (a *Agent) SendOwnHost() { a.target.SendOwnHost() }
+
 // emit tells the view.
 func (a *Agent) emit(e Event) {
 	if a.cfg.OnEvent == nil {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"share/agent/target"
 	"share/tunnel"
 )
 
@@ -98,6 +99,10 @@ type Event struct {
 
 	Excerpt []string // lines of a file that Message is about, may be empty; in no JSON
 }
+
+// HostRefused is the Symptom of a target that does not know the Host that visitors
+// send; Agent.SendOwnHost may be the cure.
+const HostRefused = target.HostRefused
 
 // MarshalJSON gives the event as scripts see it: one object, in which "v" is 1,
 // "event" the kind and "time" RFC 3339 in UTC with milliseconds. By kind it has

@@ -6,6 +6,8 @@ import "time"
 type Gauge struct {
 	Open   int                   // exchanges that have not ended
 	Relays map[string]RelayGauge // by the relay, as EventConnecting names it
+
+	KeepsHost bool // the target sees the Host that visitors send
 }
 
 // A RelayGauge is how an Agent does at one relay.
@@ -17,7 +19,7 @@ type RelayGauge struct {
 
 // Gauge looks at the agent, at any time and from any goroutine.
 func (a *Agent) Gauge() Gauge {
-	g := Gauge{Open: int(a.open.Load()), Relays: make(map[string]RelayGauge, len(a.loops))}
+	g := Gauge{Open: int(a.open.Load()), Relays: make(map[string]RelayGauge, len(a.loops)), KeepsHost: a.target.KeepsHost()}
 	for _, l := range a.loops {
 		var r RelayGauge
 		if b := l.current.Load(); b != nil {

@@ -19,6 +19,11 @@ func (s *sharing) look() {
 		}
 		return g
 	}
+	s.view.SendOwnHost = func() {
+		if a := s.running.Load(); a != nil {
+			a.SendOwnHost()
+		}
+	}
 }
 
 // streams are those of the view. A command has the terminal's input for itself.

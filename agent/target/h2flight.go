@@ -137,8 +137,8 @@ func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure)
 	if host == "" {
 		host = string(r.Authority)
 	}
-	if f.t.host != "" {
-		host = f.t.host
+	if own := *f.t.host.Load(); own != "" {
+		host = own
 	}
 	req := &http.Request{
 		Method:        string(r.Method),

@@ -88,8 +88,8 @@ func (f *flight) compose() *tunnel.Failure {
 
 func (f *flight) appendHost(b, host []byte) []byte {
 	b = append(b, "Host: "...)
-	if f.t.host != "" {
-		b = append(b, f.t.host...)
+	if own := *f.t.host.Load(); own != "" {
+		b = append(b, own...)
 	} else {
 		b = append(b, host...)
 	}

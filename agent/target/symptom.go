@@ -70,7 +70,7 @@ const nextCure = "add the tunnel's host to allowedDevOrigins in next.config.js"
 
 func (t *Target) tellHost(who string) {
 	cure := "share it with --host-header target"
-	if t.host != "" {
+	if !t.KeepsHost() {
 		cure = "add the host of --host-header to those that it allows"
 	}
 	t.tell(HostRefused, cure, "%s refuses the Host that visitors send", who)
@@ -107,7 +107,7 @@ func (t *Target) socketRefused(req *tunnel.Request, upgrade []byte) {
 		t.tell(HMRRefused, "share it as "+a.String(), "the WebSocket of hot reload does not come over HTTP/2")
 	case vite:
 		cure := "share it with --host-header target"
-		if t.host != "" {
+		if !t.KeepsHost() {
 			cure = "reload the page; look at server.hmr in vite.config.js"
 		}
 		t.tell(HMRRefused, cure, "Vite refuses the WebSocket of hot reload")

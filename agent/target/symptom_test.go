@@ -1,6 +1,11 @@
 package target
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -224,4 +229,32 @@ func FuzzSymptoms(f *testing.F) {
 			t.Errorf("%q has the host %q", body, host)
 		}
 	})
+}
+
+// A target that is sent its own Host from some request on has it from there on.
+func TestSendOwnHost(t *testing.T) {
+	one := serve(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for {
+			asked, err := head(r)
+			if err != nil {
+				return
+			}
+			_, host, _ := strings.Cut(asked, "Host: ")
+			host, _, _ = strings.Cut(host, "\r\n")
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(host), host)
+		}
+	})
+	two := serveH2(t, nil, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })
+	for addr, own := range map[string]string{one.addr: one.addr, "h2c://" + two: two} {
+		r := newRig(t, addr, Config{})
+		for i, want := range []string{"x.localhost", own, own} {
+			if i == 1 {
+				r.target.SendOwnHost()
+			}
+			if got := r.get("/").body; got != want || r.target.KeepsHost() != (i == 0) {
+				t.Errorf("%s: request %d had the Host %q, want %q", addr, i, got, want)
+			}
+		}
+	}
 }

@@ -58,7 +58,7 @@ func (t *Target) redirected(req *tunnel.Request, location []byte) {
 		return
 	}
 	cure := "have it redirect to a path, or to the Host of the request"
-	if t.host != "" {
+	if !t.KeepsHost() {
 		cure = "leave --host-header away, or have it go by X-Forwarded-Host and X-Forwarded-Proto"
 	}
 	t.tell(RedirectLocal, cure, "the target redirects visitors to %.100s, which is not the tunnel", host)

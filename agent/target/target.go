@@ -103,9 +103,9 @@ func (c *Config) host() string {
 // from any goroutine.
 type Target struct {
 	cfg    Config
-	hop    string // the target as failures name it
-	self   string // the Host that it knows itself by
-	host   string // the Host to send, "" for the visitor's
+	hop    string                 // the target as failures name it
+	self   string                 // the Host that it knows itself by
+	host   atomic.Pointer[string] // the Host to send, "" for the visitor's
 	dialer *dialer
 	pool   *pool
 	h2     *h2Target // nil if the target speaks HTTP/1.1
@@ -140,11 +140,12 @@ func New(cfg Config) (*Target, error) {
 		cfg:    cfg,
 		hop:    cfg.Address.String(),
 		self:   cfg.Address.Authority(),
-		host:   cfg.host(),
 		dialer: newDialer(&cfg),
 		pool:   newPool(cfg.headerTimeout()),
 		closed: make(chan struct{}),
 	}
+	host := cfg.host()
+	t.host.Store(&host)
 	t.health.init()
 	t.flights.New = func() any { return newFlight(t) }
 	if cfg.Address.http2() {
@@ -177,6 +178,13 @@ func (t *Target) Serve(x *tunnel.Exchange) (status int, failure *tunnel.Failure)
 	}
 	return status, failure
 }
+
+// KeepsHost reports whether the target sees the Host that visitors send.
+func (t *Target) KeepsHost() bool { return *t.host.Load() == "" }
+
+// SendOwnHost has the target see its own Host from the next request on, as
+// HostTarget in Config.HostHeader does from the first.
+func (t *Target) SendOwnHost() { t.host.Store(&t.self) }
 
 // Health says whether the target is up, as far as is known.
 func (t *Target) Health() Health { return t.health.get() }

@@ -15,6 +15,7 @@ type board struct {
 	counts counts
 	gauge  agent.Gauge
 	now    time.Time
+	host   hosting
 }
 
 // take takes e in, and what it changed.
@@ -39,6 +40,7 @@ func (b *board) box(st *style, width int) string {
 	within := inner(width)
 	rows := b.stateRows(st, within)
 	rows = append(rows, b.urlRows(st, within)...)
+	rows = append(rows, b.hostRows(st, within)...)
 	if b.counts.requests > 0 || b.gauge.Open > 0 {
 		rows = append(rows, labelled(st, "Requests", b.countGroups(st), st.dot(), within)...)
 	}

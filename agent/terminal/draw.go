@@ -51,11 +51,12 @@ func flowText(text string, width int) string {
 // A key is one that the view heeds.
 type key struct{ name, does, help string }
 
-func keys() [7]key {
+func keys() [8]key {
 	return [...]key{
 		{"o", "open", "open the URL in the browser"},
 		{"c", "copy", "copy the URL, by the terminal's clipboard (OSC 52)"},
 		{"q", "qr", "show the URL as a QR code"},
+		{"h", "own host", "have the target see its own Host, as with --host-header target"},
 		{"/", "filter", "show only requests whose method, status or path has a text"},
 		{"p", "pause", "hold the lines of requests back, or let them come"},
 		{"?", "help", "show this, or not"},
@@ -74,7 +75,15 @@ func (m *model) helpLines() string {
 }
 
 // has reports whether a key does something here.
-func (m *model) has(k key) bool { return k.name != "o" || m.cfg.Browse != nil }
+func (m *model) has(k key) bool {
+	switch k.name {
+	case "o":
+		return m.cfg.Browse != nil
+	case "h":
+		return m.mayHost()
+	}
+	return true
+}
 
 // keyRow is the last row: what is typed, or what was answered, or the keys.
 func (m *model) keyRow() string {

@@ -105,6 +105,7 @@ func (m *model) take(f frame) []string {
 	}
 	var lines []string
 	for _, e := range f.events {
+		e = m.offerHost(e)
 		news := m.board.take(e)
 		request := e.Kind == agent.EventRequest || e.Kind == agent.EventOpen
 		switch passes := !request || m.passes(e); {
@@ -181,6 +182,8 @@ func (m *model) press(k tea.Key) tea.Cmd {
 		return m.copy()
 	case "q":
 		m.qr, m.help = !m.qr, false
+	case "h":
+		m.sendOwnHost()
 	case "/":
 		m.typing = true
 	case "p":

@@ -89,6 +89,10 @@ type Config struct {
 	// nil, there is no key for that.
 	Browse func(url string) error
 
+	// SendOwnHost has the target see its own Host, which a key is for once it has
+	// refused the visitors'. If nil, there is none.
+	SendOwnHost func()
+
 	// QR shows the URL as a QR code below the box from the start, if there is room.
 	QR bool
 
