@@ -44,6 +44,19 @@ func (r row) String() string {
 	return b.String()
 }
 
+// clip gives as much of r as width columns hold.
+func (r row) clip(width int) row {
+	for i, p := range r {
+		n := p.width()
+		if n > width {
+			p.text = string([]rune(p.text)[:width])
+			return append(r[:i:i], p)
+		}
+		width -= n
+	}
+	return r
+}
+
 // flow lays groups of pieces in rows of at most width columns, with between
 // between two groups in a row. A group that is wider than a row is broken, at a space
 // if there is one.

@@ -90,7 +90,7 @@ func (b *board) line(e agent.Event, st *style, width int) string {
 	if note != "" {
 		r = append(r, piece{text: " " + note, look: st.bad})
 	}
-	return r.String()
+	return r.clip(width).String()
 }
 
 // hintLines gives a hint on e, if there is one.
@@ -103,7 +103,11 @@ func hintLines(hint string, e agent.Event, st *style, width int) []string {
 
 // fold breaks a line that is wider than the window.
 func fold(line string, width int) string {
-	return ansi.Wrap(strings.TrimSuffix(line, "\n"), width, "")
+	line = strings.TrimSuffix(line, "\n")
+	if width <= lineIndent {
+		line = strings.TrimLeft(line, " ")
+	}
+	return ansi.Wrap(line, width, "")
 }
 
 // why says in a few words why the target failed.
