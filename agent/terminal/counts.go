@@ -32,14 +32,28 @@ func (c *counts) add(e agent.Event) {
 	c.out += e.BytesOut
 	c.times[c.timed%lastTimes] = e.Elapsed
 	c.timed++
-	c.more(1, e.Time)
+	c.advance(e.Time)
+	c.requests++
+	c.seconds[c.second.Unix()%lastSpan]++
 }
 
-// more counts n requests at now, of which nothing else is known.
-func (c *counts) more(n int, now time.Time) {
-	c.advance(now)
-	c.requests += int64(n)
-	c.seconds[c.second.Unix()%lastSpan] += int64(n)
+// join takes in what o adds up to.
+func (c *counts) join(o *counts) {
+	c.in += o.in
+	c.out += o.out
+	for i := max(o.timed-lastTimes, 0); i < o.timed; i++ {
+		c.times[c.timed%lastTimes] = o.times[i%lastTimes]
+		c.timed++
+	}
+	c.advance(o.begun)
+	for ago := lastSpan - 1; ago >= 0; ago-- {
+		second := o.second.Add(-time.Duration(ago) * time.Second)
+		if n := o.seconds[second.Unix()%lastSpan]; n > 0 {
+			c.advance(second)
+			c.seconds[c.second.Unix()%lastSpan] += n
+		}
+	}
+	c.requests += o.requests
 }
 
 // advance makes now the last second, if it is.

@@ -55,7 +55,9 @@ func TestRate(t *testing.T) {
 		t.Errorf("got %d requests, %d bytes in, %d out; want 20, 20, 200", c.requests, c.in, c.out)
 	}
 	first := counts{}
-	first.more(3, noon)
+	for range 3 {
+		first.add(agent.Event{Kind: agent.EventRequest, Time: noon})
+	}
 	if got := first.rate(noon); got != 3 {
 		t.Errorf("in the first second: got %v a second, want 3", got)
 	}

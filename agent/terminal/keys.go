@@ -20,12 +20,12 @@ const (
 
 // A frame is what has happened since the last.
 type frame struct {
-	events  []agent.Event
-	dropped int // requests that were too many to be kept
-	gauge   agent.Gauge
-	now     time.Time
-	last    bool            // the agent has stopped
-	print   chan<- []string // takes texts to print, of several lines each; never full
+	events []agent.Event
+	missed *counts // what requests that were too many to be kept add up to, nil if there are none
+	gauge  agent.Gauge
+	now    time.Time
+	last   bool            // the agent has stopped
+	print  chan<- []string // takes texts to print, of several lines each; never full
 }
 
 // A model is what the live view knows; bubbletea calls it from one goroutine.
@@ -99,10 +99,6 @@ func (m *model) View() tea.View {
 // take takes a frame in and gives what is to be printed of it.
 func (m *model) take(f frame) []string {
 	m.board.gauge, m.board.now, m.last = f.gauge, f.now, f.last
-	if f.dropped > 0 {
-		m.board.counts.more(f.dropped, f.now)
-		m.unshown += f.dropped
-	}
 	var lines []string
 	for _, e := range f.events {
 		e = m.offerHost(e)
@@ -121,11 +117,16 @@ func (m *model) take(f frame) []string {
 		}
 		lines = append(lines, hintLines(news.hint, e, &m.style, m.width)...)
 	}
+	if f.missed != nil {
+		m.board.counts.join(f.missed)
+		m.unshown += int(f.missed.requests)
+	}
 	if m.paused && !m.last {
 		return m.pages(lines)
 	}
 	if m.held = append(m.held, lines...); m.unshown > 0 {
-		m.held = append(m.held, m.style.dim.Render(fmt.Sprintf("  + %s more", number(int64(m.unshown)))))
+		more := row{{text: fmt.Sprintf("  + %s more", number(int64(m.unshown))), look: m.style.dim}}
+		m.held = append(m.held, more.clip(m.width).String())
 	}
 	lines, m.held, m.unshown = m.held, nil, 0
 	return m.pages(lines)

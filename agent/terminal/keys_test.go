@@ -211,8 +211,12 @@ func TestManyRequests(t *testing.T) {
 	for i := range 1040 {
 		events = append(events, request("GET", fmt.Sprintf("/%d", i), 200))
 	}
+	missed := new(counts)
+	for range 1000 {
+		missed.add(events[0])
+	}
 	pages := make(chan []string, 1)
-	d.Update(frame{events: events, dropped: 1000, now: noon, print: pages})
+	d.Update(frame{events: events, missed: missed, now: noon, print: pages})
 	var lines int
 	got := <-pages
 	for _, page := range got {

@@ -173,6 +173,7 @@ func (v *View) interact() bool {
 			return false
 		}
 		b := v.take()
+		b.tellLost(s != nil)
 		// Blocks take over where the box ends, so they know what was before.
 		var out output
 		for _, e := range b.events {
@@ -185,7 +186,7 @@ func (v *View) interact() bool {
 			asked = m.suspend
 			enter()
 		}
-		f := frame{events: b.events, dropped: b.requests, now: time.Now(), last: b.closed}
+		f := frame{events: b.events, missed: b.missed, now: time.Now(), last: b.closed}
 		if v.cfg.Gauge != nil {
 			f.gauge = v.cfg.Gauge()
 		}

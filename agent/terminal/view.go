@@ -122,16 +122,16 @@ type View struct {
 	made state // of what is ready, for the URL's file; owned by run
 	told bool  // Ready was called; owned by run
 
-	mu       sync.Mutex
-	queue    []agent.Event // guarded by mu
-	dropped  int           // events lost since the last that were shown; guarded by mu
-	requests int           // of them; guarded by mu
-	closed   bool          // guarded by mu
-	restore  func()        // gives a terminal that was taken over its modes back, nil if none was; guarded by mu
-	room     chan struct{} // closed when the queue is empty again; guarded by mu
-	wake     chan struct{} // holds one token while there is something to do
-	ending   chan struct{} // closed by finish
-	done     chan struct{} // closed when run has returned
+	mu      sync.Mutex
+	queue   []agent.Event // guarded by mu
+	dropped int           // events lost since the last that were shown; guarded by mu
+	missed  *counts       // what the requests among them add up to, nil if there are none; guarded by mu
+	closed  bool          // guarded by mu
+	restore func()        // gives a terminal that was taken over its modes back, nil if none was; guarded by mu
+	room    chan struct{} // closed when the queue is empty again; guarded by mu
+	wake    chan struct{} // holds one token while there is something to do
+	ending  chan struct{} // closed by finish
+	done    chan struct{} // closed when run has returned
 }
 
 // Start returns a view that shows what it is given until Close.
@@ -184,7 +184,10 @@ func (v *View) Show(e agent.Event) {
 	if v.closed || len(v.queue) >= limit {
 		v.dropped++
 		if e.Kind == agent.EventRequest {
-			v.requests++
+			if v.missed == nil {
+				v.missed = new(counts)
+			}
+			v.missed.add(e)
 		}
 	} else {
 		v.queue = append(v.queue, e)
@@ -274,9 +277,7 @@ func (v *View) run() {
 		case <-v.ending:
 		}
 		b := v.take()
-		if b.dropped > 0 {
-			b.events = append(b.events, warning("%d events were not shown: the output is too slow", b.dropped))
-		}
+		b.tellLost(false)
 		var out output
 		for _, e := range b.events {
 			v.show(&out, e)
@@ -291,18 +292,30 @@ func (v *View) run() {
 
 // A batch is what came since the last.
 type batch struct {
-	events   []agent.Event
-	dropped  int // events
-	requests int // of them
-	closed   bool
+	events  []agent.Event
+	dropped int     // events
+	missed  *counts // what the requests among them add up to, nil if there are none
+	closed  bool
+}
+
+// tellLost adds a warning of the events that were dropped. Requests are none of
+// them where they are counted.
+func (b *batch) tellLost(counted bool) {
+	n := b.dropped
+	if counted && b.missed != nil {
+		n -= int(b.missed.requests)
+	}
+	if n > 0 {
+		b.events = append(b.events, warning("%d events were not shown: the output is too slow", n))
+	}
 }
 
 // take takes what came, and keeps the URL's file.
 func (v *View) take() (b batch) {
 	v.mu.Lock()
 	queue := v.queue
-	b.dropped, b.requests, b.closed = v.dropped, v.requests, v.closed
-	v.queue, v.dropped, v.requests = nil, 0, 0
+	b.dropped, b.missed, b.closed = v.dropped, v.missed, v.closed
+	v.queue, v.dropped, v.missed = nil, 0, nil
 	close(v.room)
 	v.room = make(chan struct{})
 	v.mu.Unlock()
