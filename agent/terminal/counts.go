@@ -22,8 +22,8 @@ type counts struct {
 	timed int64                    // requests that were put there
 
 	seconds [lastSpan]int64 // requests of a second each, a ring
-	begun   time.Time       // the first request's second
-	second  time.Time       // the last one's
+	begun   time.Time       // the first request's time
+	second  time.Time       // the last one's second
 }
 
 // add takes in the request e.
@@ -58,10 +58,10 @@ func (c *counts) join(o *counts) {
 
 // advance makes now the last second, if it is.
 func (c *counts) advance(now time.Time) {
-	now = now.Truncate(time.Second)
 	if c.second.IsZero() {
-		c.begun, c.second = now, now
+		c.begun, c.second = now, now.Truncate(time.Second)
 	}
+	now = now.Truncate(time.Second)
 	for range min(int64(now.Sub(c.second)/time.Second), lastSpan) {
 		c.second = c.second.Add(time.Second)
 		c.seconds[c.second.Unix()%lastSpan] = 0
@@ -81,8 +81,14 @@ func (c *counts) rate(now time.Time) float64 {
 	for _, n := range c.seconds {
 		sum += n
 	}
-	span := min(c.second.Sub(c.begun)/time.Second+1, lastSpan)
-	return float64(sum) / float64(span)
+	from := c.second.Add(-(lastSpan - 1) * time.Second) // what is counted began then
+	if c.begun.After(from) {
+		from = c.begun
+	}
+	if c.second.After(now) { // a clock that was set back
+		now = c.second
+	}
+	return float64(sum) / max(now.Sub(from).Seconds(), 1)
 }
 
 // quantiles gives the times that half and 19 of 20 of the last requests took at

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -40,14 +41,14 @@ func TestRate(t *testing.T) {
 		after time.Duration
 		want  float64
 	}{
-		{9 * time.Second, 2},
-		{14 * time.Second, 1},
+		{9999 * time.Millisecond, 2},
+		{14999 * time.Millisecond, 1},
 		{19 * time.Second, 0},
 		{time.Hour, 0},
-		{9 * time.Second, 0}, // a clock that was set back
+		{9999 * time.Millisecond, 0}, // a clock that was set back
 	}
 	for _, tt := range tests {
-		if got := c.rate(noon.Add(tt.after)); got != tt.want {
+		if got := c.rate(noon.Add(tt.after)); math.Abs(got-tt.want) > 0.001 {
 			t.Errorf("after %v: got %v a second, want %v", tt.after, got, tt.want)
 		}
 	}
@@ -60,6 +61,19 @@ func TestRate(t *testing.T) {
 	}
 	if got := first.rate(noon); got != 3 {
 		t.Errorf("in the first second: got %v a second, want 3", got)
+	}
+}
+
+// The second that is not over weighs no more than what has passed of it.
+func TestRateIsSteady(t *testing.T) {
+	for _, from := range []time.Duration{0, 300 * time.Millisecond, 950 * time.Millisecond} {
+		var c counts
+		for at := from; at < 30*time.Second; at += 10 * time.Millisecond { // 100 a second
+			c.add(agent.Event{Kind: agent.EventRequest, Time: noon.Add(at)})
+			if got := c.rate(noon.Add(at)); at-from >= time.Second && (got < 97 || got > 103) {
+				t.Fatalf("from %v, after %v: got %v a second, want 100", from, at, got)
+			}
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func TestMissedRequests(t *testing.T) {
 	if p50, p95 := c.quantiles(); p50 != 10*time.Millisecond || p95 != time.Second {
 		t.Errorf("got p50 %v and p95 %v, want 10ms and 1s, which the last ones took", p50, p95)
 	}
-	if got := c.rate(noon.Add(n * time.Millisecond)); got < 850 || got > 1020 {
+	if got := c.rate(noon.Add(n * time.Millisecond)); got < 980 || got > 1020 {
 		t.Errorf("got %v a second, want 1,000", got)
 	}
 	if want := fmt.Sprintf("  + %s more", number(n-mostLines)); !strings.HasSuffix(lines, want) {
