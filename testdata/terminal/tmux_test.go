@@ -38,8 +38,13 @@ func (p *program) start() {
 		p.t.Fatal(err)
 	}
 	p.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/missing" {
+		switch {
+		case r.URL.Path == "/missing":
 			w.WriteHeader(404)
+		case r.URL.Path == "/choosy" && r.Host != p.addr: // as Vite does
+			w.WriteHeader(403)
+			fmt.Fprintf(w, "Blocked request. This host (%q) is not allowed.\n", r.Host)
+			return
 		}
 		io.WriteString(w, "hello\n")
 	})}
@@ -97,6 +102,34 @@ func TestFirstMinute(t *testing.T) {
 	p.until("the QR code is gone", func() bool { return !strings.Contains(p.visible(), "▀▀▀▀▀▀") })
 	p.quit()
 	p.shows(`○ stopped +interrupt`, `^Stopped: interrupt$`)
+}
+
+// What a target that refuses the visitors' Host needs is a key, from when it does.
+func TestHostKey(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
+	p.shows(`● online`)
+	client := newClient(t)
+	visit(client, relay.addr, "/")
+	p.shows(`GET  200 / `)
+	if got := p.screen(); strings.Contains(got, "own host") {
+		t.Errorf("got the key before there is use for it:\n%s", got)
+	}
+	if got := visit(client, relay.addr, "/choosy"); got != 403 {
+		t.Fatalf("got %d, want 403", got)
+	}
+	p.shows(`^Warning: Vite refuses the Host that visitors send: share it with --host-header target, or press h$`, ` · h own host · `)
+	p.press("h")
+	p.shows(`│ Host +the target sees its own · for good: --host-header target +│`)
+	if got := visit(client, relay.addr, "/choosy"); got != 200 {
+		t.Errorf("got %d, want 200", got)
+	}
+	p.shows(`GET  200 /choosy`, `Requests +3 · `)
+	if got := p.visible(); lines(got, "╭") != 1 || strings.Contains(got, "own host") {
+		t.Errorf("got\n%s\nwant one box, and the key gone", got)
+	}
+	p.quit()
 }
 
 func TestTargetDownAndUp(t *testing.T) {
