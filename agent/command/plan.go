@@ -65,9 +65,6 @@ func (p *planner) plans(text []byte) (plans []*plan, err error) {
 	}
 	for _, t := range file.Tunnels {
 		one, err := p.plan(t, file, user)
-		if e, ok := errors.AsType[*cmdline.Error](err); ok && e.Code == cmdline.ExitUsage {
-			err = t.Wrong(e.Hint, e.Message)
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -106,13 +103,24 @@ func (p *planner) plan(t project.Tunnel, file, user *project.File) (*plan, error
 	one.origins, one.inside = f.origins, len(s.relays) == 0
 	s.agent.Target.Address = one.target
 	if err := s.load(); err != nil {
+		if s.named != nil {
+			err = wrong(t, err)
+		}
 		return nil, err
 	}
 	if one.agent, err = agent.New(p.config(s, one)); err != nil {
-		return nil, err
+		return nil, wrong(t, err)
 	}
 	one.bound = control.Bound{Label: one.label, Target: one.target.String(), Name: s.agent.Name, Grace: graceOf(s.agent.Grace), Sessions: one.agent.Sessions}
 	return one, nil
+}
+
+// wrong is err with its place in the file, if it is about what was written there.
+func wrong(t project.Tunnel, err error) error {
+	if e, ok := errors.AsType[*cmdline.Error](err); ok && e.Code == cmdline.ExitUsage {
+		return t.Wrong(e.Hint, e.Message)
+	}
+	return err
 }
 
 // config is what the tunnel's agent does.
