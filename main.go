@@ -215,10 +215,10 @@ func (s stopSignals) untilStop(cut func()) (_ context.Context, stop func()) {
 }
 
 // untilStopOrReload is untilStop for an agent that SIGHUP has read its file anew. If
-// it has a terminal, that sends the signal when it ends.
-func (s stopSignals) untilStopOrReload(cut, reload func()) (_ context.Context, stop func()) {
+// it has a terminal, and is not detached from that, it gets the signal at its end.
+func (s stopSignals) untilStopOrReload(detached bool, cut, reload func()) (_ context.Context, stop func()) {
 	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
-		if term.IsTerminal(int(f.Fd())) {
+		if !detached && term.IsTerminal(int(f.Fd())) {
 			return s.untilStop(cut)
 		}
 	}

@@ -27,7 +27,7 @@ import (
 //	pid NAME VAR                       set VAR to its process id
 //	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP or USR2
 //	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
-//	reap                               kill what share http --detach leaves behind, when the script ends
+//	reap                               kill what --detach leaves behind, when the script ends
 //	fails [-in FILE] CODE RE COMMAND ARG...
 //	                                   run a command that must end with CODE and one line on stderr, which is like RE;
 //	                                   lines of a file may stand below

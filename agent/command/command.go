@@ -48,8 +48,9 @@ type Process struct {
 	Interrupt func()
 
 	// Reloading is UntilSignal for what reads its file anew at SIGHUP, which
-	// calls reload. A process that has a terminal ends with it nevertheless.
-	Reloading func(cut, reload func()) (_ context.Context, stop func())
+	// calls reload. A process that has a terminal ends with it nevertheless, unless it
+	// is detached.
+	Reloading func(detached bool, cut, reload func()) (_ context.Context, stop func())
 
 	// Inside makes a relay in this process, on loopback and at addresses, which does
 	// not take the ports avoid.

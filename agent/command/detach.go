@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -28,12 +29,16 @@ const (
 	maxLine = 1 << 20
 )
 
-// detaching is share http in the background: the process that was asked for it runs
-// the same command line once more, and waits until that one has its URL.
+// detaching is share http or share up in the background: the process that was asked
+// for it runs the same command line once more, and waits until that one has its URL.
 type detaching struct {
 	wanted bool // --detach
 	inside bool // this process is the second
-	log    *control.LogFile
+
+	process *Process
+	log     *control.LogFile
+	lines   *fork     // what the view writes to the log
+	told    sync.Once // the first process was
 }
 
 // A handover is what the second process tells the first.
@@ -42,9 +47,10 @@ type handover struct {
 	Log string `json:"log"`
 }
 
-func (d *detaching) flags() []cli.Flag {
+// flags are those of a command that goes on in the background once something is so.
+func (d *detaching) flags(once string) []cli.Flag {
 	return []cli.Flag{
-		cmdline.Toggle("detach", "go on in the background once the tunnel is ready, with --wait once the target is up, too, and log to a file in the state folder", &d.wanted),
+		cmdline.Toggle("detach", "go on in the background once "+once+", and log to a file in the state folder", &d.wanted),
 		&cli.BoolFlag{Name: "detached", Hidden: true, Destination: &d.inside},
 	}
 }
@@ -53,9 +59,8 @@ func (d *detaching) flags() []cli.Flag {
 func (d *detaching) due() bool { return d.wanted && !d.inside }
 
 // start runs the command line in the background, and returns when that has its URL,
-// or with its exit code.
-func (s *sharing) start() error {
-	p := &s.process
+// or with its exit code. What it says itself looks as view does.
+func (d *detaching) start(p *Process, view terminal.Config) error {
 	if p.StateDir == "" {
 		return cmdline.Usage("set SHARE_STATE_DIR", "--detach wants a state folder for its logs, and there is none")
 	}
@@ -74,7 +79,7 @@ func (s *sharing) start() error {
 	defer context.AfterFunc(ctx, func() { pass(context.Cause(ctx), cmd.Process) })()
 	told, err := relayLines(p.Stdout, out)
 	if told != nil {
-		s.report(told)
+		report(p.Stderr, view, told)
 		return cmd.Process.Release()
 	}
 	if err != nil {
@@ -121,43 +126,54 @@ func relayLines(w io.Writer, r io.Reader) (*handover, error) {
 }
 
 // report logs where the agent is now.
-func (s *sharing) report(told *handover) {
-	var handler slog.Handler = slog.NewTextHandler(s.process.Stderr, &slog.HandlerOptions{Level: s.level})
-	switch {
-	case s.quiet:
+func report(w io.Writer, view terminal.Config, told *handover) {
+	var handler slog.Handler = slog.NewTextHandler(w, &slog.HandlerOptions{Level: view.Level})
+	switch view.Mode {
+	case terminal.Quiet:
 		return
-	case s.json:
-		handler = slog.NewJSONHandler(s.process.Stderr, &slog.HandlerOptions{Level: s.level})
+	case terminal.JSON:
+		handler = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: view.Level})
 	}
 	slog.New(handler).Info("detached", "pid", told.PID, "log", told.Log)
 }
 
-// suit returns the view for this process.
-func (s *sharing) suit() (terminal.Config, error) {
-	p := &s.process
-	if !s.detach.inside {
-		return terminal.Suit(s.view, s.streams()), nil
+// open returns view as the second process has it, which close follows; elsewhere it
+// is what it was.
+func (d *detaching) open(p *Process, view terminal.Config) (_ terminal.Config, err error) {
+	if !d.inside {
+		return view, nil
 	}
-	log, err := p.places().OpenLog()
-	if err != nil {
-		return terminal.Config{}, cmdline.Failed("--detach wants a state folder that can be written to", err)
+	if d.log, err = p.places().OpenLog(); err != nil {
+		return view, cmdline.Failed("--detach wants a state folder that can be written to", err)
 	}
-	s.detach.log = log
 	// What ends the program itself is worth the same file; if it cannot have it, it
 	// ends as well.
-	_ = debug.SetCrashOutput(log.File(), debug.CrashOptions{})
-	view := terminal.Suit(s.view, s.streams())
-	both := &fork{log: log, until: p.Stderr}
-	view.Stderr = both
-	view.Ready = func() {
-		line, err := json.Marshal(handover{os.Getpid(), log.Path})
-		if err == nil {
-			fmt.Fprintf(p.Stdout, "%s%s\n", handedOver, line)
-		}
-		both.until = nil
-		silence(p.Stdout, p.Stderr)
-	}
+	_ = debug.SetCrashOutput(d.log.File(), debug.CrashOptions{})
+	d.process, d.lines = p, &fork{log: d.log, until: p.Stderr}
+	view.Stderr = d.lines
 	return view, nil
+}
+
+// ready has the second process tell the first, once, when view has shown the URL.
+func (d *detaching) ready(view *terminal.View) {
+	if d.inside {
+		d.told.Do(func() { view.Then(d.handOver) })
+	}
+}
+
+// handOver is for the goroutine that writes to lines.
+func (d *detaching) handOver() {
+	line, err := json.Marshal(handover{os.Getpid(), d.log.Path})
+	if err == nil {
+		fmt.Fprintf(d.process.Stdout, "%s%s\n", handedOver, line)
+	}
+	d.lines.until = nil
+	silence(d.process.Stdout, d.process.Stderr)
+}
+
+// uncontrolled is why an agent in the background does not start that has no socket.
+func uncontrolled(err error) error {
+	return cmdline.Failed("without that, nothing could stop it", err)
 }
 
 // path is the file that is logged to, empty if there is none.

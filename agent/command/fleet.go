@@ -11,19 +11,21 @@ import (
 )
 
 // A fleet is the tunnels that run in this process. Its methods are for one
-// goroutine, but for dial and cut.
+// goroutine, but for dial, cut and settle.
 type fleet struct {
 	process Process
 	control *controlled
 	show    func(agent.Event)
 	stop    context.CancelCauseFunc // ends all members
+	settled func()                  // called when each member has its URL or is given up, perhaps more than once
 	ended   chan *member            // those that no retry can help
 	wg      sync.WaitGroup
 
-	// mu guards what dial and cut read; only the one goroutine writes it.
+	// mu guards what dial, cut and settle read; only the one goroutine writes it.
 	mu      sync.Mutex
 	members map[string]*member // by label
 	inside  Inside             // nil if no tunnel has wanted one
+	applied bool               // members are those of a file
 
 	idle    chan struct{} // closed when no member runs any more
 	served  chan struct{} // closed when inside has ended
@@ -36,10 +38,12 @@ type member struct {
 	stop context.CancelFunc
 	done chan struct{} // closed when it has ended
 	err  error         // why, if by itself; read after done
+
+	settled bool // it has its URL, or has been given up; guarded by the fleet's mu
 }
 
-func newFleet(p Process, c *controlled, show func(agent.Event)) *fleet {
-	return &fleet{process: p, control: c, show: show, ended: make(chan *member), members: map[string]*member{}, idle: make(chan struct{})}
+func newFleet(p Process, c *controlled, show func(agent.Event), settled func()) *fleet {
+	return &fleet{process: p, control: c, show: show, settled: settled, ended: make(chan *member), members: map[string]*member{}, idle: make(chan struct{})}
 }
 
 // apply makes the tunnels those of plans: what is not among them, or not alike, is
@@ -77,7 +81,27 @@ func (f *fleet) apply(ctx context.Context, plans []*plan, anew bool) error {
 		}
 		f.start(ctx, p)
 	}
+	if ctx.Err() == nil {
+		f.mu.Lock()
+		f.applied = true
+		f.mu.Unlock()
+		f.settle("") // those that were waited for may have been released
+	}
 	return nil
+}
+
+// settle notes that the tunnel of a label has its URL or has been given up.
+func (f *fleet) settle(label string) {
+	f.mu.Lock()
+	all := f.applied
+	for _, m := range f.members {
+		m.settled = m.settled || m.plan.label == label
+		all = all && m.settled
+	}
+	f.mu.Unlock()
+	if all {
+		f.settled()
+	}
 }
 
 // start runs one more tunnel until ctx ends.
@@ -199,4 +223,5 @@ func (f *fleet) giveUp(m *member) {
 	}
 	f.control.giveUp(m.plan.label, m.err.Error())
 	f.show(e)
+	f.settle(m.plan.label)
 }

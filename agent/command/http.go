@@ -106,7 +106,7 @@ func (s *sharing) flags() []cli.Flag {
 		cmdline.Under("ending", s.limits.flags()...),
 		cmdline.Under("ready", s.readyFD.flags()...),
 		cmdline.Under("ready", s.beside.flags()...),
-		cmdline.Under("ready", s.detach.flags()...),
+		cmdline.Under("ready", s.detach.flags("the tunnel is ready, with --wait once the target is up, too")...),
 		cmdline.Under("relay", s.lan.flags()...),
 		cmdline.Under("relay", s.local.flags()...),
 	)
@@ -135,9 +135,9 @@ func (s *sharing) share(c *cli.Context) error {
 	s.agent.Target.Address, s.view.Target = addr, addr.String()
 	s.look()
 	if s.detach.due() {
-		return s.start()
+		return s.detach.start(&s.process, s.view)
 	}
-	shown, err := s.suit()
+	shown, err := s.detach.open(&s.process, terminal.Suit(s.view, s.streams()))
 	if err != nil {
 		return err
 	}
@@ -195,6 +195,9 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 			s.control.note(e)
 			s.job.Show(e) // before the view: who sees the URL there finds it here
 			view.Show(e)
+			if e.Kind == agent.EventReady {
+				s.detach.ready(view)
+			}
 			s.readyFD.observe(e)
 			systemd.observe(e)
 		})
@@ -234,7 +237,7 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 	defer context.AfterFunc(s.unread, func() { limiter.end(errUnread) })()
 	if err := s.control.open(&s.process, s.controlConfig(a, func() { limiter.end(endStop) })); err != nil {
 		if s.detach.inside {
-			return 0, "", cmdline.Failed("without that, nothing could stop it", err)
+			return 0, "", uncontrolled(err)
 		}
 		s.beside.warn(err.Error())
 	}

@@ -29,6 +29,7 @@ type upping struct {
 	level              slog.Level
 
 	control controlled
+	detach  detaching
 	entry
 }
 
@@ -52,7 +53,7 @@ func upCommand(p Process) *cli.Command {
 			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &u.json),
 			cmdline.Toggle("quiet", "write labels and URLs to stdout, errors to stderr, and nothing else", &u.quiet),
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&u.level)),
-		}),
+		}, u.detach.flags("each tunnel is ready or given up")),
 	}
 }
 
@@ -71,6 +72,14 @@ func (u *upping) up(c *cli.Context) error {
 	case u.quiet:
 		view.Mode = terminal.Quiet
 	}
+	if u.detach.due() {
+		return u.detach.start(&u.process, view)
+	}
+	view, err := u.detach.open(&u.process, view)
+	if err != nil {
+		return err
+	}
+	defer u.detach.close()
 	unread, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	view.Unread = cancel
@@ -104,26 +113,28 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		return 0, "", missing(err)
 	}
 	var ready atomic.Bool
+	var f *fleet
 	systemd := service{warn: func(message string) { view.Show(agent.Event{Kind: agent.EventWarning, Message: message}) }}
 	show := func(e agent.Event) {
 		if e.Time.IsZero() {
 			e.Time = time.Now()
 		}
-		if e.Kind == agent.EventReady {
-			ready.Store(true)
-		}
 		u.control.note(e)
 		view.Show(e)
+		if e.Kind == agent.EventReady {
+			ready.Store(true)
+			f.settle(e.Tunnel)
+		}
 		systemd.observe(e)
 	}
-	f := newFleet(u.process, &u.control, show)
+	f = newFleet(u.process, &u.control, show, func() { u.detach.ready(view) })
 	p := &planner{process: u.process, file: u.file, given: u.given(c), show: show, dial: f.dial}
 	plans, err := p.plans(text)
 	if err != nil {
 		return 0, "", err
 	}
 	hangup := make(chan struct{}, 1)
-	signalled, stop := u.process.Reloading(f.cut, func() {
+	signalled, stop := u.process.Reloading(u.detach.inside, f.cut, func() {
 		select {
 		case hangup <- struct{}{}:
 		default:
@@ -135,6 +146,9 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 	f.stop = end
 	defer context.AfterFunc(unread, func() { end(errUnread) })()
 	if err := u.control.open(&u.process, u.controlConfig(func() { end(endStop) })); err != nil {
+		if u.detach.inside {
+			return 0, "", uncontrolled(err)
+		}
 		show(agent.Event{Kind: agent.EventWarning, Message: err.Error()})
 	}
 	defer u.control.follow(ctx)()
@@ -167,6 +181,7 @@ func (u *upping) controlConfig(stop func()) control.Config {
 			Insecure bool     `json:"insecure,omitempty"`
 			StateDir string   `json:"state_dir,omitempty"`
 		}{file, u.relays, u.relayCA, u.insecure, u.process.StateDir},
+		Log:  u.detach.path(),
 		Stop: stop,
 	}
 }

@@ -198,10 +198,10 @@ func (v *View) interact() bool {
 			}
 		case !s.show(f):
 			v.flush(&out)
-			v.tell(b.events)
+			b.shown()
 			return b.closed
 		}
-		v.tell(b.events)
+		b.shown()
 		if b.closed {
 			if s != nil {
 				s.quit()

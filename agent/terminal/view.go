@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,10 +46,6 @@ type Config struct {
 	// ready: a line for each relay, if there are several. It is never seen
 	// half-written. If empty, none is written.
 	URLFile string
-
-	// Ready is called when the first URL has been written, once. If nil, nobody is
-	// told.
-	Ready func()
 
 	// Unread is called when nobody reads Stdout or Stderr any more, perhaps more
 	// than once. SIGPIPE ends the process no more then.
@@ -120,10 +115,10 @@ type View struct {
 	cfg  Config
 	show func(*output, agent.Event)
 	made state // of what is ready, for the URL's file; owned by run
-	told bool  // Ready was called; owned by run
 
 	mu      sync.Mutex
 	queue   []agent.Event // guarded by mu
+	then    []func()      // to be called behind it; guarded by mu
 	dropped int           // events lost since the last that were shown; guarded by mu
 	missed  *counts       // what the requests among them add up to, nil if there are none; guarded by mu
 	closed  bool          // guarded by mu
@@ -215,6 +210,15 @@ func (v *View) Print(ctx context.Context, e agent.Event) {
 	}
 }
 
+// Then has do called, by the goroutine that writes, once all that the view was given
+// before is shown. It never blocks, and is for a view that is not closed.
+func (v *View) Then(do func()) {
+	v.mu.Lock()
+	v.then = append(v.then, do)
+	v.mu.Unlock()
+	v.signal()
+}
+
 // Close shows how the agent stopped: by err, or else with code, for reason. It
 // returns the exit code after all that the view was given is shown and the
 // URL's file is gone. It does not wait for a reader who has stopped reading.
@@ -283,7 +287,7 @@ func (v *View) run() {
 			v.show(&out, e)
 		}
 		v.flush(&out)
-		v.tell(b.events)
+		b.shown()
 		if b.closed {
 			return
 		}
@@ -295,6 +299,7 @@ type batch struct {
 	events  []agent.Event
 	dropped int     // events
 	missed  *counts // what the requests among them add up to, nil if there are none
+	then    []func()
 	closed  bool
 }
 
@@ -310,12 +315,19 @@ func (b *batch) tellLost(counted bool) {
 	}
 }
 
+// shown calls what was to be called behind it.
+func (b *batch) shown() {
+	for _, do := range b.then {
+		do()
+	}
+}
+
 // take takes what came, and keeps the URL's file.
 func (v *View) take() (b batch) {
 	v.mu.Lock()
 	queue := v.queue
-	b.dropped, b.missed, b.closed = v.dropped, v.missed, v.closed
-	v.queue, v.dropped, v.missed = nil, 0, nil
+	b.dropped, b.missed, b.then, b.closed = v.dropped, v.missed, v.then, v.closed
+	v.queue, v.dropped, v.missed, v.then = nil, 0, nil, nil
 	close(v.room)
 	v.room = make(chan struct{})
 	v.mu.Unlock()
@@ -353,15 +365,6 @@ func (v *View) write(to io.Writer, text []byte) {
 	}
 	if _, err := to.Write(text); errors.Is(err, syscall.EPIPE) && v.cfg.Unread != nil {
 		v.cfg.Unread()
-	}
-}
-
-// tell calls Ready if the first URL is among what was shown.
-func (v *View) tell(shown []agent.Event) {
-	ready := slices.ContainsFunc(shown, func(e agent.Event) bool { return e.Kind == agent.EventReady })
-	if ready && !v.told && v.cfg.Ready != nil {
-		v.told = true
-		v.cfg.Ready()
 	}
 }
 

@@ -303,15 +303,16 @@ func TestClearURL(t *testing.T) {
 	}
 }
 
-// Ready is called once, after the first URL has been written.
-func TestReady(t *testing.T) {
+// What Then has called finds all written that came before.
+func TestThen(t *testing.T) {
 	for _, mode := range []Mode{Plain, JSON, Quiet} {
 		var out bytes.Buffer
 		seen := []string{}
-		v := newView(Config{Mode: mode, Stdout: &out, Stderr: io.Discard, Ready: func() { seen = append(seen, out.String()) }})
+		v := newView(Config{Mode: mode, Stdout: &out, Stderr: io.Discard})
 		for _, e := range life() {
 			v.Show(e)
 		}
+		v.Then(func() { seen = append(seen, out.String()) })
 		v.finish()
 		v.run()
 		if len(seen) != 1 || !strings.Contains(seen[0], "https://abc.share.example.com") {
