@@ -164,8 +164,8 @@ func (k *keeping) check(args []string) error {
 
 // sharesOne returns why a service cannot run share http as c has it.
 func sharesOne(c *cli.Context) error {
-	if c.Bool("detach") || c.Bool("detached") {
-		return cmdline.Usage("leave it away", "a service is in the background already, and --detach stands behind --")
+	if err := undetached(c); err != nil {
+		return err
 	}
 	targets, _, err := splitCommand(c.Args().Slice())
 	if err != nil {
@@ -181,6 +181,14 @@ func sharesOne(c *cli.Context) error {
 func sharesFile(c *cli.Context) error {
 	if c.NArg() > 0 {
 		return cmdline.Usage("name the file with -f", "up takes no argument")
+	}
+	return undetached(c)
+}
+
+// undetached returns an error if c would leave the process that a service looks after.
+func undetached(c *cli.Context) error {
+	if c.Bool("detach") || c.Bool("detached") {
+		return cmdline.Usage("leave it away", "a service is in the background already, and --detach stands behind --")
 	}
 	return nil
 }
