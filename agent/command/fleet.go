@@ -5,13 +5,14 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"share/agent"
 	"share/tunnel/cmdline"
 )
 
 // A fleet is the tunnels that run in this process. Its methods are for one
-// goroutine, but for dial, cut and settle.
+// goroutine, but for dial, cut, settle and look.
 type fleet struct {
 	process Process
 	control *controlled
@@ -21,9 +22,10 @@ type fleet struct {
 	ended   chan *member            // those that no retry can help
 	wg      sync.WaitGroup
 
-	// mu guards what dial, cut and settle read; only the one goroutine writes it.
+	// mu guards what those read; only the one goroutine writes it.
 	mu      sync.Mutex
 	members map[string]*member // by label
+	order   []string           // of the labels in the file
 	inside  Inside             // nil if no tunnel has wanted one
 	applied bool               // members are those of a file
 
@@ -34,10 +36,11 @@ type fleet struct {
 
 // A member is a tunnel that runs, or that has been given up.
 type member struct {
-	plan *plan
-	stop context.CancelFunc
-	done chan struct{} // closed when it has ended
-	err  error         // why, if by itself; read after done
+	plan  *plan
+	stop  context.CancelFunc
+	since time.Time
+	done  chan struct{} // closed when it has ended
+	err   error         // why, if by itself; read after done
 
 	settled bool // it has its URL, or has been given up; guarded by the fleet's mu
 }
@@ -51,9 +54,14 @@ func newFleet(p Process, c *controlled, show func(agent.Event), settled func()) 
 // set, those that were given up are tried again.
 func (f *fleet) apply(ctx context.Context, plans []*plan, anew bool) error {
 	wanted := map[string]*plan{}
+	var order []string
 	for _, p := range plans {
 		wanted[p.label] = p
+		order = append(order, p.label)
 	}
+	f.mu.Lock()
+	f.order = order
+	f.mu.Unlock()
 	var leaving []*member
 	for label, m := range f.members {
 		if p := wanted[label]; p == nil || !p.alike(m.plan) || anew && m.given() {
@@ -107,7 +115,7 @@ func (f *fleet) settle(label string) {
 // start runs one more tunnel until ctx ends.
 func (f *fleet) start(ctx context.Context, p *plan) {
 	own, stop := context.WithCancel(ctx)
-	m := &member{plan: p, stop: stop, done: make(chan struct{})}
+	m := &member{plan: p, stop: stop, since: time.Now(), done: make(chan struct{})}
 	f.mu.Lock()
 	f.members[p.label] = m
 	f.mu.Unlock()

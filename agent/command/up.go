@@ -30,6 +30,7 @@ type upping struct {
 
 	control controlled
 	detach  detaching
+	running atomic.Pointer[fleet] // that the view looks at
 	entry
 }
 
@@ -59,7 +60,7 @@ func upCommand(p Process) *cli.Command {
 
 // up shares the targets of the file until a signal, and shows how that goes.
 func (u *upping) up(c *cli.Context) error {
-	view := terminal.Config{Stdout: u.process.Stdout, Stderr: u.process.Stderr, Level: u.level}
+	view := u.look()
 	switch {
 	case c.NArg() > 0:
 		return cmdline.Usage("name the file with -f", "up takes no argument")
@@ -72,10 +73,11 @@ func (u *upping) up(c *cli.Context) error {
 	case u.quiet:
 		view.Mode = terminal.Quiet
 	}
+	p := &u.process
 	if u.detach.due() {
-		return u.detach.start(&u.process, view)
+		return u.detach.start(p, view)
 	}
-	view, err := u.detach.open(&u.process, view)
+	view, err := u.detach.open(p, terminal.Suit(view, p.streams()))
 	if err != nil {
 		return err
 	}
@@ -141,6 +143,7 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		}
 	})
 	defer stop()
+	u.running.Store(f)
 	ctx, end := context.WithCancelCause(signalled)
 	defer end(nil)
 	f.stop = end

@@ -28,12 +28,52 @@ func (s *sharing) look() {
 
 // streams are those of the view. A command has the terminal's input for itself.
 func (s *sharing) streams() terminal.Streams {
-	p := &s.process
-	streams := terminal.Streams{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Getenv: p.Getenv}
+	streams := s.process.streams()
 	if len(s.beside.command) > 0 {
 		streams.Stdin = nil
 	}
 	return streams
+}
+
+// look has the view show the tunnels and heed keys.
+func (u *upping) look() terminal.Config {
+	return terminal.Config{
+		Level:     u.level,
+		Interrupt: u.process.Interrupt,
+		Browse:    browser(u.process.Getenv),
+		Tunnels: func() []terminal.Tunnel {
+			if f := u.running.Load(); f != nil {
+				return f.look()
+			}
+			return nil
+		},
+	}
+}
+
+// look gives the tunnels as a view has them, in the order of the file, but for those
+// that are being released.
+func (f *fleet) look() (tunnels []terminal.Tunnel) {
+	f.mu.Lock()
+	var members []*member
+	for _, label := range f.order {
+		if m := f.members[label]; m != nil {
+			members = append(members, m)
+		}
+	}
+	f.mu.Unlock()
+	for _, m := range members {
+		t := terminal.Tunnel{Label: m.plan.label, Target: m.plan.target.String(), Since: m.since, Ended: m.given(), Gauge: m.plan.agent.Gauge()}
+		if t.Ended && m.err != nil {
+			t.Reason = m.err.Error()
+		}
+		tunnels = append(tunnels, t)
+	}
+	return tunnels
+}
+
+// streams are those of the process.
+func (p *Process) streams() terminal.Streams {
+	return terminal.Streams{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Getenv: p.Getenv}
 }
 
 // browser returns what opens a URL in the user's browser, nil if there is none

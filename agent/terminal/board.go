@@ -9,13 +9,16 @@ import (
 	"share/agent"
 )
 
-// A board is what the box below the lines shows.
+// A board is what the box below the lines shows of a tunnel.
 type board struct {
 	state  state
 	counts counts
 	gauge  agent.Gauge
 	now    time.Time
 	host   hosting
+
+	bound  Tunnel // which of several it is
+	column int    // how wide its label is at most, with a space; 0 if it has none
 }
 
 // take takes e in, and what it changed.
@@ -53,11 +56,7 @@ func labelled(st *style, label string, groups []row, between piece, within int) 
 	if within+frameSides < roomForBy {
 		return flow(groups, between, within)
 	}
-	for _, r := range flow(groups, between, within-labelling) {
-		rows = append(rows, append(row{{text: fmt.Sprintf("%-*s", labelling, label), look: st.dim}}, r...))
-		label = ""
-	}
-	return rows
+	return hang(row{{text: fmt.Sprintf("%-*s", labelling, label), look: st.dim}}, labelling, groups, between, within)
 }
 
 // dot parts what stands beside each other.
@@ -72,33 +71,7 @@ func (st *style) dot() piece {
 // several or the first row does not name it.
 func (b *board) stateRows(st *style, within int) (rows []row) {
 	word, good, detail := b.phase(st)
-	sign, look := "○", st.bad
-	if good {
-		sign, look = "●", st.good
-	}
-	switch {
-	case st.ascii && good:
-		sign = "*"
-	case st.ascii:
-		sign = "!"
-	}
-	head := row{{text: sign + " ", look: look}, {text: word, look: st.strong}}
-	if within+frameSides >= roomForBy {
-		head[1].text = fmt.Sprintf("%-*s", max(labelling-2, len(word)+2), word)
-		for _, r := range flow(detail, st.dot(), within-head.width()) {
-			rows = append(rows, append(head, r...))
-			head = row{{text: strings.Repeat(" ", labelling)}}
-		}
-	} else {
-		groups := append([]row{head}, detail...)
-		if len(detail) > 0 && head.width()+1+detail[0].width() <= within {
-			groups = append([]row{slices.Concat(head, row{{text: " "}}, detail[0])}, detail[1:]...)
-		}
-		rows = flow(groups, st.dot(), within)
-	}
-	if len(rows) == 0 {
-		rows = []row{head}
-	}
+	rows = st.headed(word, good, detail, within)
 	links := b.state.links
 	if len(links) < 2 && (word == "online" || !b.state.linked()) {
 		return rows
@@ -107,6 +80,33 @@ func (b *board) stateRows(st *style, within int) (rows []row) {
 		rows = append(rows, labelled(st, "Relay", b.relayGroups(l, st), st.dot(), within)...)
 	}
 	return rows
+}
+
+// headed says in a word how something does, and the rest of it.
+func (st *style) headed(word string, good bool, detail []row, within int) []row {
+	head := row{st.sign(good), {text: word, look: st.strong}}
+	if within+frameSides >= roomForBy {
+		head[1].text = fmt.Sprintf("%-*s", max(labelling-2, len(word)+2), word)
+		return hang(head, labelling, detail, st.dot(), within)
+	}
+	groups := append([]row{head}, detail...)
+	if len(detail) > 0 && head.width()+1+detail[0].width() <= within {
+		groups = append([]row{slices.Concat(head, row{{text: " "}}, detail[0])}, detail[1:]...)
+	}
+	return flow(groups, st.dot(), within)
+}
+
+// sign begins a row about a state.
+func (st *style) sign(good bool) piece {
+	switch {
+	case st.ascii && good:
+		return piece{text: "* ", look: st.good}
+	case st.ascii:
+		return piece{text: "! ", look: st.bad}
+	case good:
+		return piece{text: "● ", look: st.good}
+	}
+	return piece{text: "○ ", look: st.bad}
 }
 
 // phase gives the state in a word or two, whether it is a good one, and the rest
@@ -183,6 +183,22 @@ func relayName(relay string) string { return escape(strings.TrimPrefix(relay, "h
 
 // urlRows show where visitors come in, and what they reach.
 func (b *board) urlRows(st *style, within int) (rows []row) {
+	urls, to := b.state.urls(), b.targetRow(st)
+	for i, url := range urls {
+		groups := []row{{st.urlPiece(url)}}
+		if i == len(urls)-1 {
+			groups = append(groups, to)
+		}
+		rows = append(rows, labelled(st, "URL", groups, piece{text: " "}, within)...)
+	}
+	if len(urls) == 0 {
+		rows = labelled(st, "Target", []row{to[1:]}, piece{text: " "}, within)
+	}
+	return rows
+}
+
+// targetRow shows what visitors reach, behind an arrow.
+func (b *board) targetRow(st *style) row {
 	s := &b.state
 	health := "looking"
 	look := st.dim
@@ -196,19 +212,7 @@ func (b *board) urlRows(st *style, within int) (rows []row) {
 	if st.ascii {
 		arrow = "-> "
 	}
-	to := row{{text: arrow, look: st.dim}, {text: escape(s.target)}, {text: " (" + health + ")", look: look}}
-	urls := s.urls()
-	for i, url := range urls {
-		groups := []row{{st.urlPiece(url)}}
-		if i == len(urls)-1 {
-			groups = append(groups, to)
-		}
-		rows = append(rows, labelled(st, "URL", groups, piece{text: " "}, within)...)
-	}
-	if len(urls) == 0 {
-		rows = labelled(st, "Target", []row{to[1:]}, piece{text: " "}, within)
-	}
-	return rows
+	return row{{text: arrow, look: st.dim}, {text: escape(s.target)}, {text: " (" + health + ")", look: look}}
 }
 
 // countGroups say what the requests add up to.

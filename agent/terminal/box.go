@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -82,6 +83,19 @@ func flow(groups []row, between piece, width int) (rows []row) {
 	}
 	if len(now) > 0 {
 		rows = append(rows, now)
+	}
+	return rows
+}
+
+// hang lays groups out beside head, and below them from a column on that is no
+// wider.
+func hang(head row, column int, groups []row, between piece, width int) (rows []row) {
+	for _, r := range flow(groups, between, width-head.width()) {
+		rows = append(rows, slices.Concat(head, r))
+		head = row{{text: strings.Repeat(" ", column)}}
+	}
+	if len(rows) == 0 {
+		rows = []row{head}
 	}
 	return rows
 }

@@ -7,18 +7,26 @@ import (
 
 // draw gives the box and what stands below it.
 func (m *model) draw() string {
-	text := m.board.box(&m.style, m.width)
+	text := m.box()
 	if m.last {
 		return text
 	}
 	var below string
 	switch {
-	case m.qr:
+	case m.qr && m.only() != nil:
 		below = m.qrCode(strings.Count(text, "\n"))
 	case m.help && m.keys:
 		below = m.helpLines()
 	}
 	return text + below + m.keyRow()
+}
+
+// box draws the box alone.
+func (m *model) box() string {
+	if m.cfg.Tunnels != nil {
+		return m.tunnelsBox()
+	}
+	return m.board.box(&m.style, m.width)
 }
 
 // qrCode draws the first URL below a box of some lines.
@@ -57,7 +65,7 @@ func keys() [8]key {
 		{"c", "copy", "copy the URL, by the terminal's clipboard (OSC 52)"},
 		{"q", "qr", "show the URL as a QR code"},
 		{"h", "own host", "have the target see its own Host, as with --host-header target"},
-		{"/", "filter", "show only requests whose method, status or path has a text"},
+		{"/", "filter", "show only requests whose method, status, path or tunnel has a text"},
 		{"p", "pause", "hold the lines of requests back, or let them come"},
 		{"?", "help", "show this, or not"},
 		{"ctrl+c", "stop", "stop: requests under way may end; again cuts them"},
@@ -67,18 +75,21 @@ func keys() [8]key {
 func (m *model) helpLines() string {
 	var b strings.Builder
 	for _, k := range keys() {
-		if m.has(k) {
+		if m.has(k.name) {
 			b.WriteString(m.fit(row{{text: "  "}, {text: fmt.Sprintf("%-7s", k.name), look: m.style.strong}, {text: k.help}}))
 		}
 	}
 	return b.String()
 }
 
-// has reports whether a key does something here.
-func (m *model) has(k key) bool {
-	switch k.name {
+// has reports whether a key does something here: some are about the URL, which there
+// is to be but one of.
+func (m *model) has(name string) bool {
+	switch name {
 	case "o":
-		return m.cfg.Browse != nil
+		return m.cfg.Browse != nil && m.only() != nil
+	case "c", "q":
+		return m.only() != nil
 	case "h":
 		return m.mayHost()
 	}
@@ -105,7 +116,7 @@ func (m *model) keyRow() string {
 		groups = append(groups, row{{text: "filter ", look: st.fair}, {text: m.filter, look: st.strong}})
 	}
 	for _, k := range keys() {
-		if m.has(k) {
+		if m.has(k.name) {
 			does := k.does
 			if k.name == "p" && m.paused {
 				does = "go on"

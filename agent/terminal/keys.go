@@ -20,19 +20,22 @@ const (
 
 // A frame is what has happened since the last.
 type frame struct {
-	events []agent.Event
-	missed *counts // what requests that were too many to be kept add up to, nil if there are none
-	gauge  agent.Gauge
-	now    time.Time
-	last   bool            // the agent has stopped
-	print  chan<- []string // takes texts to print, of several lines each; never full
+	events  []agent.Event
+	missed  *counts // what requests that were too many to be kept add up to, nil if there are none
+	gauge   agent.Gauge
+	tunnels []Tunnel // if there are several
+	now     time.Time
+	last    bool            // the agent has stopped
+	print   chan<- []string // takes texts to print, of several lines each; never full
 }
 
 // A model is what the live view knows; bubbletea calls it from one goroutine.
 type model struct {
 	cfg   *Config
 	style style
-	board board
+	board board // of the tunnel; if there are several, of what is all of theirs
+
+	tunnels []*board // of several, in their order
 
 	width, height int
 	drawn         int // lines of the last frame
@@ -99,10 +102,15 @@ func (m *model) View() tea.View {
 // take takes a frame in and gives what is to be printed of it.
 func (m *model) take(f frame) []string {
 	m.board.gauge, m.board.now, m.last = f.gauge, f.now, f.last
+	m.bind(f.tunnels)
 	var lines []string
 	for _, e := range f.events {
 		e = m.offerHost(e)
-		news := m.board.take(e)
+		b := m.boardOf(e)
+		news := b.take(e)
+		if b != &m.board && e.Kind == agent.EventRequest {
+			m.board.counts.add(e)
+		}
 		request := e.Kind == agent.EventRequest || e.Kind == agent.EventOpen
 		switch passes := !request || m.passes(e); {
 		case request && passes && len(m.held)+len(lines) >= mostLines:
@@ -110,9 +118,9 @@ func (m *model) take(f frame) []string {
 				m.unshown++
 			}
 		case request && passes && m.paused && !m.last:
-			m.held = append(m.held, m.board.line(e, &m.style, m.width))
+			m.held = append(m.held, b.line(e, &m.style, m.width))
 		case passes:
-			lines = append(lines, m.board.lines(e, news, &m.style, m.width)...)
+			lines = append(lines, b.lines(e, news, &m.style, m.width)...)
 			continue
 		}
 		lines = append(lines, hintLines(news.hint, e, &m.style, m.width)...)
@@ -137,7 +145,7 @@ func (m *model) passes(e agent.Event) bool {
 	if m.filter == "" {
 		return true
 	}
-	line := e.Method + " " + strconv.Itoa(e.Status) + " " + e.Target
+	line := e.Tunnel + " " + e.Method + " " + strconv.Itoa(e.Status) + " " + e.Target
 	return strings.Contains(strings.ToLower(line), m.filter)
 }
 
@@ -174,11 +182,12 @@ func (m *model) press(k tea.Key) tea.Cmd {
 		m.edit(name, k.Text)
 		return nil
 	}
+	if !m.has(name) {
+		return nil
+	}
 	switch name {
 	case "o":
-		if m.cfg.Browse != nil {
-			m.open()
-		}
+		m.open()
 	case "c":
 		return m.copy()
 	case "q":
@@ -224,7 +233,7 @@ func (m *model) typed(text string) {
 // url is the one that keys are about, empty if there is none that can be handed
 // on.
 func (m *model) url() string {
-	for _, url := range m.board.state.urls() {
+	for _, url := range m.only().state.urls() {
 		if linkable(url) {
 			return url
 		}

@@ -39,6 +39,9 @@ func (b *board) line(e agent.Event, st *style, width int) string {
 		left(lineIndent, "", look{})
 		left(dayColumn, e.Time.Format(time.TimeOnly), st.dim)
 	}
+	if column := b.labelColumn(width); column > 0 {
+		left(column, st.cut(escape(e.Tunnel), column-1), look{})
+	}
 	left(methodColumn, st.cut(escape(e.Method), methodColumn-1), st.strong)
 	status := "---"
 	if e.Status > 0 {
@@ -65,7 +68,7 @@ func (b *board) line(e agent.Event, st *style, width int) string {
 	}
 	path := free - columns
 	if width >= roomForDay {
-		path = min(path, max(pathColumn, width-roomForNote))
+		path = min(path, max(pathColumn, width-b.column-roomForNote))
 	}
 	target := escape(e.Target)
 	if note == "" {
@@ -91,6 +94,18 @@ func (b *board) line(e agent.Event, st *style, width int) string {
 		r = append(r, piece{text: " " + note, look: st.bad})
 	}
 	return r.clip(width).String()
+}
+
+// labelColumn is how wide the label of a tunnel is on its lines, with a space; 0 if
+// they have none.
+func (b *board) labelColumn(width int) int {
+	switch {
+	case width < roomForLabel:
+		return 0
+	case width < roomForDay:
+		return min(b.column, shortLabel+1)
+	}
+	return b.column
 }
 
 // hintLines gives a hint on e, if there is one.
@@ -140,7 +155,7 @@ func (b *board) lines(e agent.Event, news news, st *style, width int) []string {
 	case e.Kind == agent.EventTarget && !e.Up && news.hint == "":
 		return nil // a request's line has said so
 	default:
-		text = fold(eventLine(e, &b.state, st, news.hint), width)
+		text = fold(ofTunnel(e, eventLine(e, &b.state, st, news.hint)), width)
 	}
 	if text == "" {
 		return nil

@@ -16,7 +16,7 @@ import (
 // live shows events to a person: a line for each request, which scrolls away
 // as a terminal's lines do, and a block when the tunnel's state changes.
 type live struct {
-	state state
+	state states
 	style style
 	width func() int
 }
@@ -46,7 +46,7 @@ func newLive(cfg Config) *live {
 	if width == nil {
 		width = func() int { return 0 }
 	}
-	return &live{state{target: cfg.Target}, newStyle(cfg.Renderer, cfg.ASCII), width}
+	return &live{newStates(cfg.Target), newStyle(cfg.Renderer, cfg.ASCII), width}
 }
 
 // newStyle uses the terminal's own sixteen colours: they suit its background.
@@ -74,19 +74,23 @@ func (l *live) show(out *output, e agent.Event) {
 	switch news := l.state.apply(e); {
 	case news.repeated:
 	case e.Kind == agent.EventReady && news.changed:
-		lines = block(&l.state, &l.style, l.width())
+		lines = block(l.state[e.Tunnel], e.Tunnel, &l.style, l.width())
 	case e.Kind == agent.EventRequest || e.Kind == agent.EventOpen:
 		lines = requestLine(e, &l.style, l.width()) + hintLine("  ", news.hint, e, &l.style)
 	default:
-		lines = eventLine(e, &l.state, &l.style, news.hint)
+		lines = ofTunnel(e, eventLine(e, l.state[e.Tunnel], &l.style, news.hint))
 	}
 	out.stderr = append(out.stderr, lines...)
 }
 
-// block gives the status of the tunnel, in a box where there is room.
-func block(s *state, st *style, width int) string {
+// block gives the status of the tunnel, which has a label if there are several, in a
+// box where there is room.
+func block(s *state, label string, st *style, width int) string {
 	best := s.best() // for the head
 	rows := []string{st.mark(best.verified) + st.strong.Render("Ready")}
+	if label != "" {
+		rows[0] += " " + escape(label)
+	}
 	if !best.verified {
 		rows[0] += st.fair.Render(", but not verified: " + escape(best.reason))
 	}
@@ -134,6 +138,14 @@ func (l *link) notes(several, best bool) string {
 		return ""
 	}
 	return " (" + strings.Join(notes, ", ") + ")"
+}
+
+// ofTunnel gives line with the label of e's tunnel before it, if it has one.
+func ofTunnel(e agent.Event, line string) string {
+	if e.Tunnel == "" || line == "" {
+		return line
+	}
+	return escape(e.Tunnel) + ": " + line
 }
 
 // eventLine gives the line for an event that is no request, or nothing for one
@@ -233,6 +245,9 @@ func requestLine(e agent.Event, st *style, width int) string {
 	}
 	if width == 0 || width >= roomForDay {
 		column(e.Time.Format(time.TimeOnly), st.dim)
+	}
+	if e.Tunnel != "" {
+		column(st.cut(escape(e.Tunnel), widestLabel), look{})
 	}
 	status := "---"
 	if e.Status > 0 {

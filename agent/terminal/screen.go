@@ -190,6 +190,9 @@ func (v *View) interact() bool {
 		if v.cfg.Gauge != nil {
 			f.gauge = v.cfg.Gauge()
 		}
+		if v.cfg.Tunnels != nil {
+			f.tunnels = v.cfg.Tunnels()
+		}
 		switch {
 		case s == nil:
 			v.flush(&out)

@@ -93,6 +93,10 @@ type Config struct {
 
 	// Gauge looks at the agent for the box. If nil, it is not looked at.
 	Gauge func() agent.Gauge
+
+	// Tunnels looks at the tunnels of several, in the order in which the box is to
+	// have them. If nil, there is one, whose events have no label.
+	Tunnels func() []Tunnel
 }
 
 // silent reports whether nothing is shown of a request that ended so.
