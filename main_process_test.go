@@ -54,6 +54,7 @@ import (
 //	loaded NAME                        end that; each answer must have been a whole 200
 //	raw [-from ADDRESS] PORT TEXT      send TEXT, in which \r, \n and \xff are escapes, and write what comes back to stdout
 //	[!] differ A B                     compare two words
+//	holds FILE WANT                    wait until FILE has what WANT has, in which variables are replaced
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"start":       start,
@@ -85,6 +86,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"loaded":      loaded,
 		"raw":         raw,
 		"differ":      differ,
+		"holds":       holds,
 	}
 }
 
@@ -289,6 +291,26 @@ func differ(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (args[0] != args[1]) == neg {
 		ts.Fatalf("%q and %q", args[0], args[1])
+	}
+}
+
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: holds file want")
+	}
+	want := os.Expand(ts.ReadFile(args[1]), ts.Getenv)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for timeout := time.After(patience); ; {
+		got, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && string(got) == want {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			ts.Fatalf("%s: got %q, %v after %v, want %q", args[0], got, err, patience, want)
+		}
 	}
 }
 

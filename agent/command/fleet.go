@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,22 +13,24 @@ import (
 )
 
 // A fleet is the tunnels that run in this process. Its methods are for one
-// goroutine, but for dial, cut, settle and look.
+// goroutine, but for dial, cut, settle, look and urls.
 type fleet struct {
 	process Process
 	control *controlled
 	show    func(agent.Event)
 	stop    context.CancelCauseFunc // ends all members
-	settled func()                  // called when each member has its URL or is given up, perhaps more than once
+	settled func()                  // called when each member has its URL or is given up, and when that changes
 	ended   chan *member            // those that no retry can help
 	wg      sync.WaitGroup
 
-	// mu guards what those read; only the one goroutine writes it.
+	// mu guards what those read; but for what settle notes, only the one goroutine
+	// writes it.
 	mu      sync.Mutex
 	members map[string]*member // by label
 	order   []string           // of the labels in the file
 	inside  Inside             // nil if no tunnel has wanted one
 	applied bool               // members are those of a file
+	arrived bool               // settled was called
 
 	idle    chan struct{} // closed when no member runs any more
 	served  chan struct{} // closed when inside has ended
@@ -42,8 +45,12 @@ type member struct {
 	done  chan struct{} // closed when it has ended
 	err   error         // why, if by itself; read after done
 
-	settled bool // it has its URL, or has been given up; guarded by the fleet's mu
+	urls    []urlOf // one for each relay that has given it one; guarded by the fleet's mu
+	settled bool    // it has its URL, or has been given up; guarded by the fleet's mu
 }
+
+// A urlOf is a tunnel's URL at a relay.
+type urlOf struct{ relay, url string }
 
 func newFleet(p Process, c *controlled, show func(agent.Event), settled func()) *fleet {
 	return &fleet{process: p, control: c, show: show, settled: settled, ended: make(chan *member), members: map[string]*member{}, idle: make(chan struct{})}
@@ -93,21 +100,28 @@ func (f *fleet) apply(ctx context.Context, plans []*plan, anew bool) error {
 		f.mu.Lock()
 		f.applied = true
 		f.mu.Unlock()
-		f.settle("") // those that were waited for may have been released
+		f.settle(agent.Event{}) // those that were waited for may have been released
 	}
 	return nil
 }
 
-// settle notes that the tunnel of a label has its URL or has been given up.
-func (f *fleet) settle(label string) {
+// settle notes that the tunnel of e has its URL, or has been given up.
+func (f *fleet) settle(e agent.Event) {
 	f.mu.Lock()
+	if m := f.members[e.Tunnel]; m != nil {
+		m.settled = true
+		if e.Kind == agent.EventReady {
+			m.urls = append(slices.DeleteFunc(m.urls, func(u urlOf) bool { return u.relay == e.Relay || u.url == e.URL }), urlOf{e.Relay, e.URL})
+		}
+	}
 	all := f.applied
 	for _, m := range f.members {
-		m.settled = m.settled || m.plan.label == label
 		all = all && m.settled
 	}
+	f.arrived = f.arrived || all
+	told := f.arrived
 	f.mu.Unlock()
-	if all {
+	if told {
 		f.settled()
 	}
 }
@@ -231,5 +245,5 @@ func (f *fleet) giveUp(m *member) {
 	}
 	f.control.giveUp(m.plan.label, m.err.Error())
 	f.show(e)
-	f.settle(m.plan.label)
+	f.settle(e)
 }

@@ -30,6 +30,7 @@ type upping struct {
 
 	control controlled
 	detach  detaching
+	urls    urlFile
 	running atomic.Pointer[fleet] // that the view looks at
 	entry
 }
@@ -53,6 +54,7 @@ func upCommand(p Process) *cli.Command {
 		}, u.entry.flags(), []cli.Flag{
 			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &u.json),
 			cmdline.Toggle("quiet", "write labels and URLs to stdout, errors to stderr, and nothing else", &u.quiet),
+		}, u.urls.flags(), []cli.Flag{
 			cmdline.Value("log-level", "log from `LEVEL` on: debug, info, warn or error (default: info)", cmdline.Level(&u.level)),
 		}, u.detach.flags("each tunnel is ready or given up")),
 	}
@@ -88,6 +90,8 @@ func (u *upping) up(c *cli.Context) error {
 	v := terminal.Start(view)
 	code, reason, err := u.serve(c, v, unread)
 	code = v.Close(code, reason, err)
+	// It was there, or could be made: an error is another's doing, and told too late.
+	_ = u.urls.clear()
 	if err != nil {
 		reason = err.Error()
 	}
@@ -125,14 +129,22 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		view.Show(e)
 		if e.Kind == agent.EventReady {
 			ready.Store(true)
-			f.settle(e.Tunnel)
+			f.settle(e)
 		}
 		systemd.observe(e)
 	}
-	f = newFleet(u.process, &u.control, show, func() { u.detach.ready(view) })
+	f = newFleet(u.process, &u.control, show, func() {
+		if u.urls.path != "" {
+			view.Then(func() { u.urls.keep(f) })
+		}
+		u.detach.ready(view)
+	})
 	p := &planner{process: u.process, file: u.file, given: u.given(c), show: show, dial: f.dial}
 	plans, err := p.plans(text)
 	if err != nil {
+		return 0, "", err
+	}
+	if err := u.urls.clear(); err != nil {
 		return 0, "", err
 	}
 	hangup := make(chan struct{}, 1)
@@ -182,8 +194,9 @@ func (u *upping) controlConfig(stop func()) control.Config {
 			Relays   []string `json:"relays,omitempty"`
 			RelayCA  string   `json:"relay_ca,omitempty"`
 			Insecure bool     `json:"insecure,omitempty"`
+			URLFile  string   `json:"url_file,omitempty"`
 			StateDir string   `json:"state_dir,omitempty"`
-		}{file, u.relays, u.relayCA, u.insecure, u.process.StateDir},
+		}{file, u.relays, u.relayCA, u.insecure, u.urls.path, u.process.StateDir},
 		Log:  u.detach.path(),
 		Stop: stop,
 	}
