@@ -3,6 +3,7 @@ package terminal
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,19 @@ import (
 func TestStalled(t *testing.T) {
 	t.Parallel()
 	relay, target := startRelay(t), startProgram(t)
+	stalled(t, relay, share(target.addr, relay.addr))
+}
+
+// Nor does one that shows several tunnels.
+func TestStalledSeveral(t *testing.T) {
+	t.Parallel()
+	relay, target := startRelay(t), startProgram(t)
+	file := project(t, filepath.Join(t.TempDir(), "share.yaml"), target.addr, "api")
+	stalled(t, relay, "up -f "+file+" --relay http://"+relay.addr)
+}
+
+func stalled(t *testing.T, relay *daemon, command string) {
+	t.Helper()
 	bin, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +42,7 @@ func TestStalled(t *testing.T) {
 	}
 	defer master.Close()
 	defer slave.Close()
-	cmd := exec.Command(bin, strings.Fields(share(target.addr, relay.addr))...)
+	cmd := exec.Command(bin, strings.Fields(command)...)
 	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "SHARE_STATE_DIR="+t.TempDir())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -39,7 +53,7 @@ func TestStalled(t *testing.T) {
 	go func() { ended <- cmd.Wait() }() // it ends, or is killed
 	defer cmd.Process.Kill()
 	var seen []byte
-	for buf := make([]byte, 4096); !strings.Contains(string(seen), "online"); {
+	for buf := make([]byte, 4096); !strings.Contains(string(seen), "demo.localhost"); {
 		n, err := master.Read(buf)
 		if err != nil {
 			t.Fatal(err)
