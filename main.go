@@ -206,12 +206,13 @@ func (s stopSignals) until(cut func(), more ...os.Signal) (_ context.Context, st
 }
 
 // untilStop is until for an agent, which ends with its terminal, too, unless it was
-// started not to (nohup(1)).
+// started not to (nohup(1)), and by SIGQUIT, which would leave behind what runs beside
+// it.
 func (s stopSignals) untilStop(cut func()) (_ context.Context, stop func()) {
 	if signal.Ignored(syscall.SIGHUP) {
-		return s.until(cut)
+		return s.until(cut, syscall.SIGQUIT)
 	}
-	return s.until(cut, syscall.SIGHUP)
+	return s.until(cut, syscall.SIGQUIT, syscall.SIGHUP)
 }
 
 // untilStopOrReload is untilStop for an agent that SIGHUP has read its file anew. If
@@ -222,7 +223,7 @@ func (s stopSignals) untilStopOrReload(detached bool, cut, reload func()) (_ con
 			return s.untilStop(cut)
 		}
 	}
-	ctx, stopUntil := s.until(cut)
+	ctx, stopUntil := s.until(cut, syscall.SIGQUIT)
 	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() { // stop waits for it

@@ -25,8 +25,8 @@ import (
 //	type NAME TEXT                     type TEXT, in which \r and \x1b are escapes, at its terminal
 //	unechoed NAME                      wait until its terminal does not show what is typed
 //	pid NAME VAR                       set VAR to its process id
-//	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP or USR2
-//	ended NAME CODE                    wait for its end with this exit code; its output is in NAME.stdout and NAME.stderr
+//	signal NAME SIGNAL                 send it INT, TERM, KILL, STOP, CONT, HUP, QUIT, ABRT or USR2
+//	ended NAME CODE                    wait for its end with this exit code, -1 for a signal; its output is in NAME.stdout and NAME.stderr
 //	reap                               kill what --detach leaves behind, when the script ends
 //	fails [-in FILE] CODE RE COMMAND ARG...
 //	                                   run a command that must end with CODE and one line on stderr, which is like RE;

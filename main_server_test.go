@@ -13,14 +13,14 @@ import (
 )
 
 // runServer is a server that scripts share: server PORT. It says what it finds in
-// its environment, on /exit/N ends with N, and after SIGTERM or SIGHUP with 3; /gate
+// its environment, on /exit/N ends with N, and after SIGTERM, SIGHUP or SIGQUIT with 3; /gate
 // is answered after /release. What it reads is said, too.
 func runServer() {
 	for _, name := range []string{"SHARE_URL", "SHARE_TOKEN", "SHARE_TOKEN_FILE", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
 		fmt.Printf("server has %s=%s\n", name, os.Getenv(name))
 	}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
 		sig := <-signals
 		fmt.Fprintf(os.Stderr, "server got %v\n", sig)

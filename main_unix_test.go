@@ -14,6 +14,8 @@ var signals = map[string]os.Signal{
 	"KILL": syscall.SIGKILL,
 	"STOP": syscall.SIGSTOP,
 	"CONT": syscall.SIGCONT,
+	"QUIT": syscall.SIGQUIT,
+	"ABRT": syscall.SIGABRT,
 	"HUP":  syscall.SIGHUP,
 	"USR2": syscall.SIGUSR2,
 }
