@@ -33,6 +33,9 @@ import (
 )
 
 func main() {
+	// By itself a crash ends with 2, which would pass for wrong usage: what restarts
+	// the program is to see a signal.
+	debug.SetTraceback("crash")
 	// net/http writes there what it finds odd in a target's HTTP/2, in lines of no
 	// form that a view has. What matters of it comes as an error as well.
 	log.SetOutput(io.Discard)
