@@ -137,7 +137,7 @@ func configTrust(p Process) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := project.OpenTrust(p.StateDir).Add(relay); err != nil {
+			if err := project.OpenTrust(p.StateDir).Add(c.Context, relay); err != nil {
 				return cmdline.Unusable("check the state folder", err)
 			}
 			_, err = fmt.Fprintf(p.Stdout, "%s is trusted with your token\n", relay)
@@ -156,7 +156,7 @@ func configDistrust(p Process) *cli.Command {
 			if err != nil {
 				return err
 			}
-			was, err := project.OpenTrust(p.StateDir).Remove(relay)
+			was, err := project.OpenTrust(p.StateDir).Remove(c.Context, relay)
 			switch {
 			case err != nil:
 				return cmdline.Unusable("check the state folder", err)

@@ -1,9 +1,11 @@
 package project
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -18,7 +20,7 @@ func TestTrust(t *testing.T) {
 	}
 	want()
 	for _, relay := range []string{"https://a", "https://b", "https://a"} {
-		if err := trust.Add(relay); err != nil {
+		if err := trust.Add(t.Context(), relay); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,7 +29,7 @@ func TestTrust(t *testing.T) {
 		t.Errorf("others can see it: %v, %v", info, err)
 	}
 	for _, was := range []bool{true, false} {
-		if got, err := trust.Remove("https://a"); got != was || err != nil {
+		if got, err := trust.Remove(t.Context(), "https://a"); got != was || err != nil {
 			t.Errorf("got %v, %v, want %v", got, err, was)
 		}
 	}
@@ -43,7 +45,28 @@ func TestTrust(t *testing.T) {
 	if got, err := none.Relays(); len(got) > 0 || err != nil {
 		t.Errorf("without a folder: got %q, %v", got, err)
 	}
-	if none.Add("https://a") == nil {
+	if none.Add(t.Context(), "https://a") == nil {
 		t.Error("kept nowhere")
+	}
+}
+
+// What is trusted at the same instant is all on the list.
+func TestTrustAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var want []string
+	var wg sync.WaitGroup
+	for i := range 20 {
+		relay := fmt.Sprintf("https://relay-%02d", i)
+		want = append(want, relay)
+		wg.Go(func() {
+			if err := OpenTrust(dir).Add(t.Context(), relay); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := OpenTrust(dir).Relays()
+	if slices.Sort(got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }
