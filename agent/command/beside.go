@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"syscall"
@@ -37,6 +38,7 @@ type beside struct {
 	mu        sync.Mutex
 	url, name string        // guarded by mu until ready is closed
 	isUp      bool          // guarded by mu
+	begun     bool          // the command runs, or did; guarded by mu
 	held      []agent.Event // those ready that wait for the target, guarded by mu
 }
 
@@ -84,7 +86,8 @@ func (b *beside) order(e agent.Event) []agent.Event {
 	same := func(held agent.Event) bool { return held.Relay == e.Relay }
 	switch {
 	case e.Kind == agent.EventReady:
-		if b.url == "" {
+		first := b.url == ""
+		if first {
 			b.url, b.name = e.URL, e.Name
 			close(b.ready)
 		}
@@ -92,12 +95,19 @@ func (b *beside) order(e agent.Event) []agent.Event {
 			b.held = append(slices.DeleteFunc(b.held, same), e)
 			return nil
 		}
+		if first {
+			return append(b.early(e.Time), e)
+		}
 	case e.Kind == agent.EventReconnecting:
 		b.held = slices.DeleteFunc(b.held, same)
 	case e.Kind == agent.EventTarget && e.Up && !b.isUp:
 		b.isUp = true
 		close(b.up)
-		events := append([]agent.Event{e}, b.held...)
+		events := []agent.Event{e}
+		if b.url != "" {
+			events = append(events, b.early(e.Time)...)
+		}
+		events = append(events, b.held...)
 		for i := range events {
 			events[i].Time = e.Time // the tunnel is ready only now
 		}
@@ -107,6 +117,24 @@ func (b *beside) order(e agent.Event) []agent.Event {
 		return nil
 	}
 	return []agent.Event{e}
+}
+
+// early is a warning if something listens at the target, and cannot be the command.
+// The caller holds mu.
+func (b *beside) early(at time.Time) []agent.Event {
+	if len(b.command) == 0 || b.begun {
+		return nil
+	}
+	return []agent.Event{{Kind: agent.EventWarning, Time: at,
+		Message: fmt.Sprintf("%s was up before %s was started: something else listens there", b.target, child.Name(b.command[0]))}}
+}
+
+// begin notes that the command is run, and reports whether the target was up before.
+func (b *beside) begin() (early bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun = true
+	return b.isUp
 }
 
 // waits reports whether the command has not come up yet.

@@ -38,18 +38,22 @@ func TestBesidePass(t *testing.T) {
 		events  []agent.Event
 		want    string
 	}{
-		"no command":     {"", []agent.Event{target(false), ready("", "u"), target(true)}, "target ready u target"},
-		"waits":          {"x", []agent.Event{target(false), ready("", "u"), target(true), target(false)}, "target ready u target"},
-		"up first":       {"x", []agent.Event{target(true), ready("", "u")}, "target ready u"},
-		"lost meanwhile": {"x", []agent.Event{ready("a", "u"), lost, target(true)}, "reconnecting target"},
-		"again":          {"x", []agent.Event{ready("a", "u"), lost, ready("a", "v"), target(true)}, "reconnecting target ready v"},
-		"two relays":     {"x", []agent.Event{ready("a", "u"), ready("b", "v"), lost, target(true)}, "reconnecting target ready v"},
-		"never up":       {"x", []agent.Event{ready("a", "u"), target(false)}, ""},
+		"no command":        {"", []agent.Event{target(false), ready("", "u"), target(true)}, "target ready u target"},
+		"waits":             {"x", []agent.Event{target(false), ready("", "u"), target(true), target(false)}, "target ready u target"},
+		"up first":          {"x", []agent.Event{target(true), ready("", "u"), ready("", "v")}, "target warning ready u ready v"},
+		"up before it runs": {"x", []agent.Event{ready("", "u"), target(true)}, "target warning ready u"},
+		"lost meanwhile":    {"x", []agent.Event{ready("a", "u"), lost, target(true)}, "reconnecting target"},
+		"again":             {"x", []agent.Event{ready("a", "u"), lost, ready("a", "v"), target(true)}, "reconnecting target ready v"},
+		"two relays":        {"x", []agent.Event{ready("a", "u"), ready("b", "v"), lost, target(true)}, "reconnecting target ready v"},
+		"never up":          {"x", []agent.Event{ready("a", "u"), target(false)}, ""},
 	} {
 		b, view := newBeside(strings.Fields(tt.command)...)
 		var got []string
 		for _, e := range tt.events {
 			b.pass(e, func(e agent.Event) { got = append(got, strings.TrimSpace(e.Kind.String()+" "+e.URL)) })
+			if e.Kind == agent.EventReady && !strings.HasPrefix(name, "up before") {
+				b.begin()
+			}
 		}
 		view.Close(0, "", nil)
 		if text := strings.Join(got, " "); text != tt.want {

@@ -22,10 +22,7 @@ func (b *beside) runCommand(ctx context.Context) (*ended, error) {
 		return nil, nil
 	}
 	name := child.Name(b.command[0])
-	select {
-	case <-b.up:
-		b.warn(fmt.Sprintf("%s was up before %s was started: something else listens there", b.target, name))
-	default:
+	if !b.begin() {
 		defer time.AfterFunc(comeUpTime, func() { b.overdue(name) }).Stop()
 	}
 	return b.runChild(ctx, name, child.Config{Args: b.command, Stdin: b.process.Stdin, Env: b.environ()})
