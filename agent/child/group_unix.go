@@ -29,7 +29,7 @@ func startGroup(cmd *exec.Cmd, stdin *os.File) (*group, error) {
 	if tty != nil {
 		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, tty.fd
 	}
-	if err := cmd.Start(); err != nil {
+	if err := hearing(cmd.Start); err != nil {
 		if tty != nil {
 			tty.release(0)
 		}

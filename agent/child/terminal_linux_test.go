@@ -17,10 +17,19 @@ import (
 )
 
 // runAtTerminal is what this test program does in place of tests, at a terminal of
-// its own: it runs the line of shell that the variable has.
+// its own: it runs the line of shell that the variable has, and another beside it when
+// that writes so.
 func runAtTerminal(line string) {
-	code, err := Run(context.Background(), Config{Shell: line, Env: os.Environ(), Stdin: os.Stdin, Line: func(_ context.Context, _ bool, line string) {
-		fmt.Println(line)
+	show := func(_ context.Context, _ bool, line string) { fmt.Println(line) }
+	code, err := Run(context.Background(), Config{Shell: line, Env: os.Environ(), Stdin: os.Stdin, Line: func(ctx context.Context, stderr bool, line string) {
+		if line != "another" {
+			show(ctx, stderr, line)
+			return
+		}
+		// A shell cannot trap a signal that was ignored when it began.
+		if code, err := Run(ctx, Config{Shell: "trap 'echo heard' TTOU; kill -TTOU $$; echo done", Env: os.Environ(), Line: show}); code != 0 || err != nil {
+			fmt.Println("another", code, err)
+		}
 	}})
 	foreground, _ := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 	fmt.Println("ended", code, err, foreground == syscall.Getpgrp())
@@ -34,6 +43,7 @@ func TestTerminal(t *testing.T) {
 		"question":  {"printf 'sure? '; read x; exit 5", "sure?", "y\n", "ended 5 <nil> true\n"},
 		"killed":    {"stty raw; echo ready; kill -9 $$", "", "", "ready\nended 137 <nil> true\n"},
 		"not run":   {"exit 6", "", "", "ended 6 <nil> true\n"},
+		"beside":    {"echo another; read x; exit 8", "heard", "\n", "done\nended 8 <nil> true\n"},
 		"stop key":  {"echo ready; read x; echo got $x; exit 7", "ready", "\x1agone on\n", "got gone on\nended 7 <nil> true\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

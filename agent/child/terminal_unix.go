@@ -48,8 +48,20 @@ func openTerminal(stdin *os.File) (*terminal, error) {
 }
 
 // lent notes that a group that was started has the foreground. This process is
-// then in the background, and writes all the same.
+// then in the background, and writes all the same, from then on.
 func (t *terminal) lent() { signal.Ignore(syscall.SIGTTOU) }
+
+// hearing calls start, which starts a program that is to hear SIGTTOU though this
+// process ignores it: what is ignored stays so in a program (execve(2)). Meanwhile a
+// write in the background is tried again and again.
+func hearing(start func() error) error {
+	if !signal.Ignored(syscall.SIGTTOU) {
+		return start()
+	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTTOU)
+	defer signal.Ignore(syscall.SIGTTOU)
+	return start()
+}
 
 // foreground makes group the one that reads, if from is, or whichever is if from
 // is 0.
@@ -66,7 +78,6 @@ func (t *terminal) release(group int) {
 	signal.Ignore(syscall.SIGTTOU) // it comes to those in the background who do this
 	t.foreground(group, t.own)
 	_ = term.Restore(t.fd, t.state)
-	signal.Reset(syscall.SIGTTOU)
 }
 
 // stopped has this process stop with a group that the terminal, or a read in the
