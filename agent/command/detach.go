@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
@@ -37,8 +38,9 @@ type detaching struct {
 
 	process *Process
 	log     *control.LogFile
-	lines   *fork     // what the view writes to the log
-	told    sync.Once // the first process was
+	lines   *fork       // what the view writes to the log
+	told    sync.Once   // the first process was, or is about to be
+	parted  atomic.Bool // the first process needs this one no more
 }
 
 // A handover is what the second process tells the first.
@@ -66,7 +68,10 @@ func (d *detaching) start(p *Process, view terminal.Config) error {
 	}
 	cmd := p.Again(append([]string{p.Args[0], "--detached"}, p.Args[1:]...)...)
 	cmd.SysProcAttr = background()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, p.Stderr
+	cmd.Stderr = p.Stderr
+	if _, err := cmd.StdinPipe(); err != nil { // it ends with this process
+		return err
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -149,9 +154,23 @@ func (d *detaching) open(p *Process, view terminal.Config) (_ terminal.Config, e
 	// What ends the program itself is worth the same file; if it cannot have it, it
 	// ends as well.
 	_ = debug.SetCrashOutput(d.log.File(), debug.CrashOptions{})
+	d.mind(p.Stdin, p.Interrupt)
+	p.Stdin = nil // that is not for a command
 	d.process, d.lines = p, &fork{log: d.log, until: p.Stderr}
 	view.Stderr = d.lines
 	return view, nil
+}
+
+// mind calls stop if starter, which ends with the process that has started this one,
+// does so before that was told: nobody would know of this one.
+func (d *detaching) mind(starter *os.File, stop func()) {
+	go func() { // ends with starter
+		io.Copy(io.Discard, starter)
+		starter.Close()
+		if !d.parted.Load() {
+			stop()
+		}
+	}()
 }
 
 // ready has the second process tell the first, once, when view has shown the URL.
@@ -163,6 +182,7 @@ func (d *detaching) ready(view *terminal.View) {
 
 // handOver is for the goroutine that writes to lines.
 func (d *detaching) handOver() {
+	d.parted.Store(true)
 	line, err := json.Marshal(handover{os.Getpid(), d.log.Path})
 	if err == nil {
 		fmt.Fprintf(d.process.Stdout, "%s%s\n", handedOver, line)
