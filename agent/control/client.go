@@ -138,10 +138,15 @@ func (a *Agent) Stop(ctx context.Context) (stopped Stopped, err error) {
 	switch {
 	case ctx.Err() != nil:
 		return stopped, context.Cause(ctx)
-	case err != nil:
-		return stopped, ErrGone // killed, or its time to answer was up
+	case err == nil:
+		return stopped, nil
 	}
-	return stopped, nil
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, other := errors.AsType[*json.UnmarshalTypeError](err)
+	if syntax || other {
+		return Stopped{}, fmt.Errorf("the answer does not say how it has ended: %w", err)
+	}
+	return stopped, ErrGone // killed, or its time to answer was up
 }
 
 // maxGrace bounds how long a grace is waited for.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -249,6 +250,26 @@ func TestSilent(t *testing.T) {
 	}
 	if err := agents[1].Log(context.Background(), io.Discard, false, true); !errors.Is(err, ErrSilent) {
 		t.Errorf("log: got %v, want %v", err, ErrSilent)
+	}
+}
+
+// What answers nonsense when it is told to stop has not ended.
+func TestStopUnheard(t *testing.T) {
+	for answer, gone := range map[string]bool{`{"code":`: true, "": true, "{{": false, `{"code":"x"}`: false} {
+		path := filepath.Join(t.TempDir(), "sock")
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) })}
+		var serves sync.WaitGroup
+		serves.Go(func() { srv.Serve(ln) })
+		_, err = newAgent(path, 1).Stop(t.Context())
+		if err == nil || errors.Is(err, ErrGone) != gone {
+			t.Errorf("%q: got %v", answer, err)
+		}
+		srv.Close()
+		serves.Wait()
 	}
 }
 
