@@ -16,8 +16,9 @@ import (
 type service struct {
 	warn func(message string)
 
-	mu    sync.Mutex
-	ready bool // systemd knows; guarded by mu
+	mu     sync.Mutex
+	ready  bool // systemd knows; guarded by mu
+	failed bool // what it was told last has not arrived; guarded by mu
 }
 
 // observe tells of e. It may be called from any goroutine.
@@ -53,8 +54,15 @@ func (s *service) watch(ctx context.Context) (stop func()) {
 	}
 }
 
+// notify tells systemd. It warns when that begins to fail, and not each time: an agent
+// that lives says so for months.
 func (s *service) notify(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	_, err := daemon.SdNotify(false, state)
+	s.mu.Lock()
+	news := err != nil && !s.failed
+	s.failed = err != nil
+	s.mu.Unlock()
+	if news {
 		s.warn(fmt.Sprintf("systemd cannot be told %q: %v", state, err))
 	}
 }

@@ -77,3 +77,32 @@ func TestService(t *testing.T) {
 	socket.Close()
 	<-read
 }
+
+// That systemd cannot be told is said once, until it can.
+func TestServiceUnheard(t *testing.T) {
+	dir, err := os.MkdirTemp("", "") // a socket's path has 104 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	address := &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"}
+	t.Setenv("NOTIFY_SOCKET", address.Name)
+	warnings := 0
+	s := service{warn: func(string) { warnings++ }}
+	tell := func(want int) {
+		t.Helper()
+		s.notify("WATCHDOG=1")
+		s.notify("WATCHDOG=1")
+		if warnings != want {
+			t.Errorf("got %d warnings, want %d", warnings, want)
+		}
+	}
+	tell(1)
+	socket, err := net.ListenUnixgram("unixgram", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell(1)
+	socket.Close()
+	tell(2)
+}
