@@ -84,7 +84,7 @@ func (k *keeping) install(ctx context.Context, s *services.Service, behind []str
 	}
 	path, err := s.Install(ctx, k.place())
 	if err != nil {
-		return cmdline.Failed("a user's services want the user's session: log in as the user, not by su", err)
+		return unkept(err)
 	}
 	_, err = fmt.Fprintf(k.process.Stdout, "installed %s\n", path)
 	if err == nil && runtime.GOOS == "linux" {
@@ -110,9 +110,15 @@ func (k *keeping) status(ctx context.Context, s *services.Service, _ []string) e
 }
 
 func unkept(err error) error {
-	hint := "codes of 2, 3, 4, 5 and 8 are faults that no retry mends; install it again once they are mended"
-	if errors.Is(err, services.ErrNone) {
+	hint := ""
+	_, refused := errors.AsType[*services.Refusal](err)
+	switch {
+	case errors.Is(err, services.ErrNone):
 		hint = "install it with share service install"
+	case errors.Is(err, services.ErrDown):
+		hint = "codes of 2, 3, 4, 5 and 8 are faults that no retry mends; install it again once they are mended"
+	case refused:
+		hint = "a user's services want the user's session: log in as the user, not by su"
 	}
 	return cmdline.Failed(hint, err)
 }
@@ -166,6 +172,9 @@ func (k *keeping) check(args []string) error {
 func sharesOne(c *cli.Context) error {
 	if err := undetached(c); err != nil {
 		return err
+	}
+	if c.IsSet("ready-fd") {
+		return cmdline.Usage("use --url-file", "a service has no descriptors that another has opened")
 	}
 	targets, _, err := splitCommand(c.Args().Slice())
 	if err != nil {

@@ -38,8 +38,13 @@ type Place struct {
 // manager may wait for ever.
 const commandTimeout = 30 * time.Second
 
-// ErrNone is why a service cannot be looked after.
-var ErrNone = errors.New("it is not installed")
+var (
+	// ErrNone is why a service cannot be looked after.
+	ErrNone = errors.New("it is not installed")
+
+	// ErrDown is why there is no more to a service than what it was told.
+	ErrDown = errors.New("it does not run")
+)
 
 // A plan is how a system is told of a service: a file, and commands.
 type plan struct {
@@ -127,15 +132,15 @@ func (s *Service) Uninstall(ctx context.Context, p Place) error {
 }
 
 // Status returns what the system says of the service, also beside the error that this
-// does not run. ErrNone is in the error's chain if there is none.
+// does not run, which has ErrDown in its chain. ErrNone is in the error's chain if there is none.
 func (s *Service) Status(ctx context.Context, p Place) (string, error) {
 	plan, err := s.installed(p)
 	if err != nil {
 		return "", err
 	}
 	text, err := run(ctx, plan.status)
-	if _, ok := errors.AsType[*refusal](err); ok {
-		err = fmt.Errorf("service %s does not run", s.label())
+	if _, ok := errors.AsType[*Refusal](err); ok {
+		err = fmt.Errorf("service %s: %w", s.label(), ErrDown)
 	}
 	return text, err
 }
@@ -174,13 +179,13 @@ func write(path, text string) error {
 	return err
 }
 
-// A refusal is a command of the system that has ended with another code than 0.
-type refusal struct{ text string }
+// A Refusal is a command of the system that has ended with another code than 0.
+type Refusal struct{ text string }
 
-func (r *refusal) Error() string { return r.text }
+func (r *Refusal) Error() string { return r.text }
 
 // run runs a command of the system and returns what it writes. If that is why it
-// fails, the error has it too, and is a *refusal.
+// fails, the error has it too, and is a *Refusal.
 func run(ctx context.Context, command []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -189,7 +194,7 @@ func run(ctx context.Context, command []string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		// Not the error itself: it would pass for the exit code of share.
-		err = &refusal{fmt.Sprintf("%s: %v: %s", strings.Join(command, " "), exit, strings.Join(strings.Fields(string(out)), " "))}
+		err = &Refusal{fmt.Sprintf("%s: %v: %s", strings.Join(command, " "), exit, strings.Join(strings.Fields(string(out)), " "))}
 	}
 	return string(out), err
 }
