@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -24,10 +25,14 @@ type controlled struct {
 
 // controlConfig is what others can ask of a running share http. stop has it stop.
 func (s *sharing) controlConfig(a *agent.Agent, stop func()) control.Config {
+	grace := graceOf(s.agent.Grace)
+	if len(s.beside.command) > 0 || s.beside.onReady != "" {
+		grace += min(grace, math.MaxInt64-grace) // its own comes after that of requests
+	}
 	return control.Config{
 		Target:   s.view.Target,
 		Name:     s.agent.Name,
-		Grace:    graceOf(s.agent.Grace),
+		Grace:    grace,
 		Log:      s.detach.path(),
 		Options:  s.options(),
 		Sessions: a.Sessions,

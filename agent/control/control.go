@@ -61,7 +61,7 @@ type Status struct {
 	Tunnels []Tunnel  `json:"tunnels,omitempty"` // those of a file, in the order of their start
 
 	Log     string          `json:"log,omitempty"`    // the file with its logs, if it runs in the background
-	GraceMS int64           `json:"grace_ms"`         // how long requests in flight may take when it stops
+	GraceMS int64           `json:"grace_ms"`         // how long it may take to stop: requests in flight, and then what runs beside it
 	Config  json.RawMessage `json:"config,omitempty"` // what it was told to do
 }
 
