@@ -112,7 +112,7 @@ func (r *fakeRelay) serveAgent(conn net.Conn) {
 	}
 	welcome := &tunnel.Welcome{Account: "test"}
 	if h.Kind == tunnel.KindProbe {
-		welcome.Write(conn)
+		welcome.Write(conn, h.Kind)
 		conn.Close()
 		return
 	}

@@ -78,7 +78,7 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool, met f
 	switch hello.Kind {
 	case tunnel.KindProbe:
 		// An error is the prober's loss.
-		_ = welcome.Write(conn)
+		_ = welcome.Write(conn, hello.Kind)
 		conn.Close()
 	case tunnel.KindLane:
 		stop()

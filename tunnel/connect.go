@@ -39,12 +39,23 @@ func (s *Session) Join(ctx context.Context, conn net.Conn, hello Hello) error {
 // Look asks a relay whom it takes an agent for, over conn, which it closes: there
 // is no session. A refusal is a *RejectError, a peer that is no relay ErrNotRelay.
 func Look(ctx context.Context, conn net.Conn, hello Hello) (*Welcome, error) {
+	return query(ctx, conn, KindProbe, hello)
+}
+
+// LogIn asks a relay how a person logs in, or with the token of the issuer that it
+// has named, for a token of its own. It does so as Look does.
+func LogIn(ctx context.Context, conn net.Conn, hello Hello) (*Welcome, error) {
+	return query(ctx, conn, KindLogin, hello)
+}
+
+// query exchanges prefaces over conn, which it closes.
+func query(ctx context.Context, conn net.Conn, kind Kind, hello Hello) (*Welcome, error) {
 	defer conn.Close()
 	// A connection that takes no deadline fails at its first use.
 	_ = conn.SetDeadline(time.Now().Add(prefaceTimeout))
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	hello.Kind = KindProbe
+	hello.Kind = kind
 	p, err := appendHello(&hello)
 	if err == nil {
 		_, err = conn.Write(p)

@@ -13,7 +13,7 @@
 // From an agent the two bytes are the lowest and the highest version it
 // speaks, from a relay the chosen version and a status: 0 accepted, 1 refused.
 // Kind is 1 for a new session, 2 for one more lane of a session, 3 for a look
-// at the relay. Flags are 0. Length has four bytes, big endian as every number
+// at the relay, 4 for a person's login. Flags are 0. Length has four bytes, big endian as every number
 // here; the JSON is a Hello, a Welcome or a RejectError, at most 8 KiB with the
 // line ends that follow it. The whole takes five seconds at most. An agent may
 // send what comes next right behind its preface; the relay reads it once the
@@ -32,6 +32,11 @@
 // it trusts. It is let in over TLS, over loopback, or where both ends allow it to
 // go in plain. Where a front ends TLS, it came over TLS if that front is trusted
 // and says so, in X-Forwarded-Proto.
+//
+// A login takes two connections. Without a token, the relay answers with the Login
+// that it offers, if it does; between the two the agent gets an ID token of that
+// issuer, by a device code (RFC 8628). With that, the relay answers with a token of
+// its own. An ID token may have 7 KiB, and is taken once.
 //
 // Of yamux's frames only data and window updates are used. A lane whose peer
 // sends another, or floods it with frames that carry nothing, is closed; so is

@@ -51,6 +51,7 @@ const (
 	KindSession Kind = 1 // a new session, of which this is the first lane
 	KindLane    Kind = 2 // one more lane of a session
 	KindProbe   Kind = 3 // a look at the relay; it answers and closes
+	KindLogin   Kind = 4 // a person's login; it answers and closes
 )
 
 // Hello is what an agent says first.
@@ -77,6 +78,23 @@ type Welcome struct {
 	Account      string   `json:"account"` // the token's label
 	Lanes        int      `json:"lanes"`   // how many lanes a session may have
 	Capabilities []string `json:"capabilities,omitempty"`
+
+	// Expires is when the token ends; zero if it does not.
+	Expires time.Time `json:"expires,omitzero"`
+
+	// Login answers a KindLogin without a token: nil if people cannot log in.
+	// Token answers one with the token of an issuer, and is the account's.
+	Login *Login `json:"login,omitempty"`
+	Token string `json:"token,omitempty"`
+}
+
+// A Login is how a person logs in: an issuer of OpenID Connect says who it is, which
+// is asked for a device code (RFC 8628). The relay gives a token for what that says.
+type Login struct {
+	Issuer   string   `json:"issuer"` // a URL
+	ClientID string   `json:"client_id"`
+	Secret   string   `json:"client_secret,omitempty"` // of the client, which is told to everybody
+	Scopes   []string `json:"scopes"`
 }
 
 // RejectCode says why a relay refused an agent or a name.
@@ -184,7 +202,7 @@ func ReadHello(conn net.Conn) (*Hello, error) {
 	if err := json.Unmarshal(body, h); err != nil {
 		return h, &RejectError{Code: RejectProtocol, Message: "preface is not valid JSON"}
 	}
-	if h.Kind < KindSession || h.Kind > KindProbe {
+	if h.Kind < KindSession || h.Kind > KindLogin {
 		return h, &RejectError{Code: RejectProtocol, Message: fmt.Sprintf("unknown kind of connection %d", h.Kind)}
 	}
 	return h, nil
@@ -216,8 +234,8 @@ func writeWelcome(conn net.Conn, kind Kind, w *Welcome) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// Write answers a probe. The caller closes conn.
-func (w *Welcome) Write(conn net.Conn) error { return writeWelcome(conn, KindProbe, w) }
+// Write answers a Hello of a kind that is no session's. The caller closes conn.
+func (w *Welcome) Write(conn net.Conn, kind Kind) error { return writeWelcome(conn, kind, w) }
 
 // readWelcome reads the relay's answer to a Hello.
 func readWelcome(r io.Reader) (*Welcome, error) {

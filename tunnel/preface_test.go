@@ -51,7 +51,7 @@ func TestReadHello(t *testing.T) {
 		{"far too long", append(preface(1, 1, 1, "")[:8], 0xff, 0xff, 0xff, 0xff), text("exceeds 8192")},
 		{"a version that has gone", preface(0, 0, 1, "{}"), reject(RejectVersion)},
 		{"a version to come", preface(2, 3, 1, "{}"), reject(RejectVersion)},
-		{"unknown kind", preface(1, 1, 4, "{}"), reject(RejectProtocol)},
+		{"unknown kind", preface(1, 1, 5, "{}"), reject(RejectProtocol)},
 		{"no kind", preface(1, 1, 0, "{}"), reject(RejectProtocol)},
 		{"no JSON", preface(1, 1, 1, "?"), reject(RejectProtocol)},
 		{"empty", preface(1, 1, 1, ""), reject(RejectProtocol)},
@@ -193,7 +193,7 @@ func TestLook(t *testing.T) {
 		answer func(net.Conn) error
 		want   string // the account, or the error
 	}{
-		{"taken", (&Welcome{Relay: "id", Account: "ci"}).Write, "ci"},
+		{"taken", func(c net.Conn) error { return (&Welcome{Relay: "id", Account: "ci"}).Write(c, KindProbe) }, "ci"},
 		{"refused", func(c net.Conn) error { return Reject(c, &RejectError{Code: RejectToken, Message: "bad token"}) }, "relay refused: bad token"},
 		{"no relay", func(c net.Conn) error { _, err := io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n"); return err }, ErrNotRelay.Error()},
 		{"closed", func(c net.Conn) error { return nil }, "read preface: EOF"},
