@@ -1,5 +1,6 @@
 // Package identity verifies the identity tokens (OpenID Connect) that a CI
-// gives its jobs. Whom they are trusted to be is decided elsewhere.
+// gives its jobs, and those of people who log in. Whom they are trusted to be is
+// decided elsewhere.
 package identity
 
 import (
@@ -100,8 +101,25 @@ func (v *Verifier) Verify(ctx context.Context, token, issuer string, hosts ...st
 	if len(token) > maxToken {
 		return nil, refused("the identity token has more than %d bytes", maxToken)
 	}
+	verified, err := v.verify(ctx, token, issuer)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAudience(verified.Audience, hosts); err != nil {
+		return nil, err
+	}
+	claims, err := textClaims(verified)
+	if err != nil {
+		return nil, err
+	}
+	return &Identity{Issuer: verified.Issuer, Subject: verified.Subject, Claims: claims}, nil
+}
+
+// verify returns a token that an issuer has signed, and that is good now. Whom it is
+// for is not checked.
+func (v *Verifier) verify(ctx context.Context, token, issuer string) (*oidc.IDToken, error) {
 	keys := &keySet{issuer: v.issuer(issuer)}
-	// Audience and times are checked below, with words for the user.
+	// Audience and times are checked with words for the user.
 	verified, err := oidc.NewVerifier(issuer, keys, &oidc.Config{
 		SkipClientIDCheck:    true,
 		SkipExpiryCheck:      true,
@@ -113,17 +131,7 @@ func (v *Verifier) Verify(ctx context.Context, token, issuer string, hosts ...st
 	case err != nil:
 		return nil, errMalformed()
 	}
-	if err := checkTimes(verified, v.now()); err != nil {
-		return nil, err
-	}
-	if err := checkAudience(verified.Audience, hosts); err != nil {
-		return nil, err
-	}
-	claims, err := textClaims(verified)
-	if err != nil {
-		return nil, err
-	}
-	return &Identity{Issuer: verified.Issuer, Subject: verified.Subject, Claims: claims}, nil
+	return verified, checkTimes(verified, v.now())
 }
 
 func (v *Verifier) now() time.Time {

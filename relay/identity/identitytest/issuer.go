@@ -36,6 +36,9 @@ type Issuer struct {
 	mu   sync.Mutex
 	key  *ecdsa.PrivateKey // guarded by mu
 	keys []jose.JSONWebKey // guarded by mu; all that are shown
+
+	devices []*device         // guarded by mu
+	instead map[string]answer // guarded by mu; by their paths
 }
 
 // New returns an issuer with a certificate for localhost; if that is nil, with
@@ -45,22 +48,25 @@ func New(certificate *tls.Certificate) *Issuer {
 	i.Rotate()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, map[string]string{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
+		reply(w, 200, map[string]string{"issuer": i.URL, "jwks_uri": i.URL + "/keys",
+			"device_authorization_endpoint": i.URL + "/device", "token_endpoint": i.URL + "/token"})
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
 		i.Fetches.Add(1)
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		answer(w, map[string]any{"keys": append([]any{map[string]string{"kty": "of another kind"}}, anySlice(i.keys)...)})
+		reply(w, 200, map[string]any{"keys": append([]any{map[string]string{"kty": "of another kind"}}, anySlice(i.keys)...)})
 	})
 	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+Secret {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		answer(w, map[string]string{"value": i.Token(Claims(r.URL.Query()))})
+		reply(w, 200, map[string]string{"value": i.Token(Claims(r.URL.Query()))})
 	})
-	i.server = httptest.NewUnstartedServer(mux)
+	mux.HandleFunc("POST /device", i.begin)
+	mux.HandleFunc("POST /token", i.ask)
+	i.server = httptest.NewUnstartedServer(i.orInstead(mux))
 	i.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if certificate != nil {
 		i.server.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}}
@@ -80,11 +86,11 @@ func anySlice[T any](list []T) (all []any) {
 	return all
 }
 
-func answer(w http.ResponseWriter, v any) {
+func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-	}
+	w.WriteHeader(status)
+	// An error is the client's loss.
+	_ = json.NewEncoder(w).Encode(v)
 }
 
 // Close stops the issuer; it signs on.
