@@ -22,6 +22,7 @@ const (
 	namePrefix   = "name/"   // and a name: a Name
 	trustPrefix  = "trust/"  // and a trust's ID: a Trust
 	domainPrefix = "domain/" // and a domain: a Domain
+	personPrefix = "person/" // and a person's key: a personRecord
 	trustsKey    = "trusts"  // how many trusts were ever added
 	begunKey     = "begun"   // there once the first token was shown
 )
@@ -46,6 +47,9 @@ var (
 
 	// ErrRole is a token that is good for something else.
 	ErrRole = errors.New("the token has another role, and is not for this")
+
+	// ErrShown is what an issuer has said of a person, shown a second time.
+	ErrShown = errors.New("the ID token was shown before, and is taken once")
 
 	// ErrUnknown is a token, a trust, a name or a domain that there is not.
 	ErrUnknown = errors.New("not found")

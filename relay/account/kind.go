@@ -100,7 +100,7 @@ func (k Kind) check(t *Trust) error {
 	if t.Issuer == "" {
 		t.Issuer = k.DefaultIssuer()
 	}
-	if !validIssuer(t.Issuer) {
+	if !ValidIssuer(t.Issuer) {
 		return invalid("an issuer is a URL such as https://gitlab.example.com, without query, and not %.100q: see --issuer", t.Issuer)
 	}
 	if len(t.Subject) > maxSubject || strings.ContainsFunc(t.Subject, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
@@ -128,7 +128,8 @@ func checkOIDC(t *Trust) error {
 	return nil
 }
 
-func validIssuer(issuer string) bool {
+// ValidIssuer reports whether there may be an issuer with such a URL.
+func ValidIssuer(issuer string) bool {
 	u, err := url.Parse(issuer)
 	return err == nil && len(issuer) <= maxIssuer && u.Scheme == "https" && u.Hostname() != "" &&
 		u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && !strings.ContainsAny(issuer, "# ")

@@ -54,6 +54,9 @@ type Token struct {
 	// Expires is when it ends, never if zero.
 	Expires time.Time `json:"expires,omitzero"`
 
+	// Login says that a person has logged in for it.
+	Login bool `json:"login,omitempty"`
+
 	// MaxTunnels bounds the tunnels that are open with it. If zero, only the
 	// account's names do.
 	MaxTunnels int `json:"max_tunnels,omitempty"`
@@ -125,31 +128,9 @@ func (a *Accounts) Create(ctx context.Context, t Token) (secret string, _ Token,
 	if err := t.check(t.Created); err != nil {
 		return "", Token{}, err
 	}
-	err = a.change(ctx, func() ([]store.Check, []store.Write, error) {
-		var owner ownerRecord
-		revision, err := a.get(ctx, ownerPrefix+t.Account, &owner)
-		if err != nil {
-			return nil, nil, err
-		}
-		live, writes, err := a.live(ctx, owner)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(live) >= maxLive {
-			return nil, nil, &ConflictError{fmt.Sprintf("%s has %d tokens: revoke one first", t.Account, len(live))}
-		}
-		secret = newSecret()
-		d := digest(secret)
-		t.ID = hex.EncodeToString(d[:idBytes])
-		token, err := put(tokenPrefix+t.ID, tokenRecord{t, hex.EncodeToString(d[:])})
-		if err != nil {
-			return nil, nil, err
-		}
-		tokens, err := put(ownerPrefix+t.Account, ownerRecord{append(live, t.ID)})
-		if err != nil {
-			return nil, nil, err
-		}
-		return []store.Check{{Key: ownerPrefix + t.Account, Revision: revision}, {Key: token.Key}}, append(writes, token, tokens), nil
+	err = a.change(ctx, func() (checks []store.Check, writes []store.Write, err error) {
+		secret, checks, writes, err = a.create(ctx, &t)
+		return checks, writes, err
 	})
 	if err != nil {
 		return "", Token{}, err
@@ -157,9 +138,43 @@ func (a *Accounts) Create(ctx context.Context, t Token) (secret string, _ Token,
 	return secret, t, nil
 }
 
-// live returns an account's tokens that have not expired, and the writes that
-// take the others away.
-func (a *Accounts) live(ctx context.Context, owner ownerRecord) (ids []string, expired []store.Write, err error) {
+// create returns the secret of a new token t, and what makes it.
+func (a *Accounts) create(ctx context.Context, t *Token) (secret string, checks []store.Check, writes []store.Write, err error) {
+	var owner ownerRecord
+	revision, err := a.get(ctx, ownerPrefix+t.Account, &owner)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	live, writes, err := a.live(ctx, owner)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if t.Login {
+		live, writes = yield(live, writes)
+	} else if n := len(live) - logins(live); n >= maxLive {
+		return "", nil, nil, &ConflictError{fmt.Sprintf("%s has %d tokens: revoke one first", t.Account, n)}
+	}
+	secret = newSecret()
+	d := digest(secret)
+	t.ID = hex.EncodeToString(d[:idBytes])
+	token, err := put(tokenPrefix+t.ID, tokenRecord{*t, hex.EncodeToString(d[:])})
+	if err != nil {
+		return "", nil, nil, err
+	}
+	owner.Tokens = nil
+	for _, l := range append(live, *t) {
+		owner.Tokens = append(owner.Tokens, l.ID)
+	}
+	tokens, err := put(ownerPrefix+t.Account, owner)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	return secret, []store.Check{{Key: tokens.Key, Revision: revision}, {Key: token.Key}}, append(writes, token, tokens), nil
+}
+
+// live returns an account's tokens that have not expired, the oldest first, and the
+// writes that take the others away.
+func (a *Accounts) live(ctx context.Context, owner ownerRecord) (live []Token, expired []store.Write, err error) {
 	for _, id := range owner.Tokens {
 		var t tokenRecord
 		revision, err := a.get(ctx, tokenPrefix+id, &t)
@@ -170,10 +185,10 @@ func (a *Accounts) live(ctx context.Context, owner ownerRecord) (ids []string, e
 		case t.Expired(a.now()):
 			expired = append(expired, store.Write{Key: tokenPrefix + id, Delete: true})
 		default:
-			ids = append(ids, id)
+			live = append(live, t.Token)
 		}
 	}
-	return ids, expired, nil
+	return live, expired, nil
 }
 
 // Tokens returns all tokens, by account and age, expired ones too.
