@@ -19,9 +19,8 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 	if r.cfg.open() {
 		return account.Token{}, nil
 	}
-	if !secret && !fromLoopback(conn) && !(r.cfg.Insecure && hello.Insecure) {
-		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
-			"use TLS, tell the relay by --trusted-proxies of a front that ends it, or say --insecure at both ends"}
+	if err := r.overheard(conn, hello, secret); err != nil {
+		return account.Token{}, err
 	}
 	if hello.Token == "" {
 		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectToken, Message: "no token was given"}
@@ -45,6 +44,15 @@ func (r *Relay) authorise(ctx context.Context, conn net.Conn, hello *tunnel.Hell
 		err = r.notLookedUp(err)
 	}
 	return token, err
+}
+
+// overheard returns an error if others may read what goes over conn.
+func (r *Relay) overheard(conn net.Conn, hello *tunnel.Hello, secret bool) error {
+	if secret || fromLoopback(conn) || r.cfg.Insecure && hello.Insecure {
+		return nil
+	}
+	return &tunnel.RejectError{Code: tunnel.RejectInsecure, Message: "a token must not travel in plain: " +
+		"use TLS, tell the relay by --trusted-proxies of a front that ends it, or say --insecure at both ends"}
 }
 
 // notLookedUp asks an agent to come back, for want of what the store has: at once,

@@ -50,8 +50,12 @@ type Config struct {
 	// come, and nothing is counted.
 	Remote net.Listener
 
-	// Issuers reaches the issuers of identity tokens that Accounts trusts.
-	// If nil, https and the proxy that the environment names.
+	// Login is how people get a token of Accounts, which must be there then. If
+	// nil, they do not.
+	Login *Login
+
+	// Issuers reaches the issuers of identity tokens that Accounts trusts, and
+	// that of Login. If nil, https and the proxy that the environment names.
 	Issuers http.RoundTripper
 	// Store is what Accounts are kept in, and Sockets is where the relay
 	// listens: a process that takes the relay's place gets both. If Store is
@@ -139,6 +143,11 @@ type Config struct {
 func (c *Config) Check() error {
 	if err := checkDomain(c.domain()); err != nil {
 		return err
+	}
+	if c.Login != nil {
+		if err := c.Login.Check(); err != nil {
+			return err
+		}
 	}
 	if u := c.PublicURL; u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return fmt.Errorf("public URL %q: want http:// or https:// and a host", u)

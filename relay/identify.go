@@ -33,13 +33,8 @@ func (r *Relay) identify(ctx context.Context, token string) (account.Token, erro
 		hosts = append(hosts, public)
 	}
 	id, err := r.identities.Verify(ctx, token, issuer, hosts...)
-	if down, ok := errors.AsType[*identity.UnreachableError](err); ok {
-		r.log.Error("an identity cannot be verified", "error", err.Error())
-		return account.Token{}, &tunnel.RejectError{Code: tunnel.RejectDraining, RetryAfter: lookupPause,
-			Message: "the issuer " + down.Issuer + " cannot be reached to verify the identity token"}
-	}
 	if err != nil {
-		return account.Token{}, rejectToken("%v", err)
+		return account.Token{}, r.unverified(err)
 	}
 	admitted, err := r.cfg.Accounts.Admit(ctx, account.Identity{Issuer: id.Issuer, Subject: id.Subject, Claims: id.Claims})
 	switch {
@@ -51,6 +46,16 @@ func (r *Relay) identify(ctx context.Context, token string) (account.Token, erro
 		err = r.notLookedUp(err)
 	}
 	return admitted, err
+}
+
+// unverified refuses an agent whose identity token was not verified, for err.
+func (r *Relay) unverified(err error) error {
+	if down, ok := errors.AsType[*identity.UnreachableError](err); ok {
+		r.log.Error("an identity cannot be verified", "error", err.Error())
+		return &tunnel.RejectError{Code: tunnel.RejectDraining, RetryAfter: lookupPause,
+			Message: "the issuer " + down.Issuer + " cannot be reached to verify the identity token"}
+	}
+	return rejectToken("%v", err)
 }
 
 func rejectToken(format string, args ...any) error {

@@ -78,6 +78,9 @@ func New(cfg Config) (*Relay, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
+	if cfg.Login != nil && cfg.Accounts == nil {
+		return nil, errors.New("people log in for tokens, and the relay keeps none")
+	}
 	own := cfg.domain()
 	names := route.NewRegistry()
 	names.Accounts = cfg.Accounts

@@ -47,8 +47,8 @@ func (r *Relay) Attach(ctx context.Context, conn net.Conn) {
 }
 
 // meetAgent takes a connection that begins with a preface; it owns conn. It
-// returns the session that is due to converse, nil if there is none: a lane
-// and a look are served here. secret says that nobody else can read along; met
+// returns the session that is due to converse, nil if there is none: a lane,
+// a look and a login are served here. secret says that nobody else can read along; met
 // is called once the agent has said who it is.
 func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool, met func()) *session {
 	greeting := conn
@@ -61,10 +61,16 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool, met f
 	hello, err := tunnel.ReadHello(conn)
 	met()
 	var token account.Token
-	if err == nil {
+	welcome := &tunnel.Welcome{}
+	switch {
+	case err != nil:
+	case hello.Kind == tunnel.KindLogin:
+		welcome, err = r.logIn(ctx, conn, hello, secret)
+	default:
 		token, err = r.authorise(ctx, conn, hello, secret)
+		welcome.Account, welcome.Expires = token.Account, token.Expires
 	}
-	if err == nil && hello.Kind != tunnel.KindProbe && r.isYielding() {
+	if err == nil && (hello.Kind == tunnel.KindSession || hello.Kind == tunnel.KindLane) && r.isYielding() {
 		err = errYielding()
 	}
 	if c, ok := conn.(*unreadConn); ok && len(c.first) == 0 {
@@ -74,10 +80,10 @@ func (r *Relay) meetAgent(ctx context.Context, conn net.Conn, secret bool, met f
 		r.reject(conn, err)
 		return nil
 	}
-	welcome := &tunnel.Welcome{Relay: r.id, Account: token.Account}
+	welcome.Relay = r.id
 	switch hello.Kind {
-	case tunnel.KindProbe:
-		// An error is the prober's loss.
+	case tunnel.KindProbe, tunnel.KindLogin:
+		// An error is the loss of who asks.
 		_ = welcome.Write(conn, hello.Kind)
 		conn.Close()
 	case tunnel.KindLane:

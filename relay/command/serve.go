@@ -36,6 +36,7 @@ type serving struct {
 	accessLog             string
 	accessFormat          access.Format
 	obtaining             obtaining
+	people                people
 	replace               bool
 	before                *relay.Predecessor // whose place is taken, nil if nobody's
 
@@ -80,8 +81,9 @@ func Relay(p Process) *cli.Command {
 				cmdline.Text("dns-resolver", "ask the DNS server at `ADDR` whose the domains of share relay domain are (default: the system's)", &r.obtaining.resolver),
 			),
 			cmdline.Under("agents",
-				cmdline.Text("data", "keep tokens and names in the folder `DIR` (default: in the user's state folder, with --admin and where others than this machine reach the relay)", &r.data),
+				cmdline.Text("data", "keep tokens and names in the folder `DIR` (default: in the user's state folder, with --admin or --login-file and where others than this machine reach the relay)", &r.data),
 				cmdline.Text("token-file", "let agents in that have a token of `FILE`: a label and a token in each line", &r.tokenFile),
+				r.people.flag(),
 				cmdline.Toggle("insecure", "let tokens travel in plain beyond loopback", &r.relay.Insecure),
 			),
 			cmdline.Under("operators",
@@ -225,7 +227,7 @@ func (r *serving) close(doors []relay.Door) {
 
 // keeps reports whether the relay has a data folder although none is named.
 func (r *serving) keeps() bool {
-	return r.addresses.Beyond() || r.remote.Addr != "" || r.relay.ACME != nil
+	return r.addresses.Beyond() || r.remote.Addr != "" || r.relay.ACME != nil || r.relay.Login != nil
 }
 
 // openData opens the relay's data folder, if it has one.
@@ -235,7 +237,7 @@ func (r *serving) openData() (*relay.Data, error) {
 			return nil, nil
 		}
 		if r.data = r.process.dataDir(); r.data == "" {
-			if !r.relay.Tokens.Empty() && r.remote.Addr == "" && r.relay.ACME == nil {
+			if !r.relay.Tokens.Empty() && r.remote.Addr == "" && r.relay.ACME == nil && r.relay.Login == nil {
 				return nil, nil
 			}
 			return nil, cmdline.Usage("name a folder with --data", "there is no state folder for tokens and certificates")
@@ -343,6 +345,9 @@ func (r *serving) load() (err error) {
 		if r.remote.Certificate, err = relay.LoadCertificate(r.remoteCert, r.remoteKey); err != nil {
 			return cmdline.Unusable("--admin-cert and --admin-key want a certificate and its key in PEM", err)
 		}
+	}
+	if err := r.people.load(cfg); err != nil {
+		return err
 	}
 	cfg.Version = r.process.Version
 	options := &slog.HandlerOptions{Level: r.level}
