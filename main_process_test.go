@@ -45,6 +45,8 @@ import (
 //	certificate NAME HOST...           write NAME.crt and NAME.key
 //	issuer NAME VAR                    issue identity tokens with NAME's certificate, which is for localhost, and set VAR to the URL
 //	idtoken VAR CLAIMS                 set VAR to a token of the issuer with CLAIMS, as parameters of a URL; age=TIME makes it older
+//	decide CODE [CLAIMS]               have the user who typed CODE at the issuer say yes, with CLAIMS likewise, or no
+//	misanswer PATH STATUS FILE         have the issuer answer with FILE at PATH, which is where a redirect leads
 //	[!] get [-x METHOD] [-a ACCEPT] [-h HOST] [-f FIELD] [-ca FILE] URL
 //	                                   write an answer's status line, fields and body to stdout; NAME.localhost and NAME.test are loopback
 //	until RE get ...                   get until the answer is like RE
@@ -78,6 +80,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"certificate": certificate,
 		"issuer":      issuer,
 		"idtoken":     identityToken,
+		"decide":      decide,
+		"misanswer":   misanswer,
 		"get":         get,
 		"until":       until,
 		"ask":         ask,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -25,20 +27,23 @@ type loggingIn struct {
 	relayCA   string
 	insecure  bool
 	noDefault bool
+	paste     bool
 }
 
 func loginCommand(p Process) *cli.Command {
 	l := &loggingIn{process: p}
 	noDefault := cmdline.Toggle("no-default", "leave the relay of share http without --relay as it is", &l.noDefault)
-	cmdline.Unset([]cli.Flag{noDefault}) // the environment is for what lasts
+	paste := cmdline.Toggle("paste", "ask for a token, although the relay has people log in", &l.paste)
+	cmdline.Unset([]cli.Flag{noDefault, paste}) // the environment is for what lasts
 	return &cli.Command{
 		Name:      "login",
-		Usage:     "keep the token for a relay",
+		Usage:     "get or keep the token for a relay",
 		ArgsUsage: "RELAY",
-		Description: "It asks for the token, which is not shown, or reads it from stdin if that is no terminal. Once the relay takes it,\n" +
-			"it is kept in the system's keyring or, without one that answers in a second or with SHARE_KEYRING=off, in a file that\n" +
-			"only you can read. It is shown to this relay alone.",
-		Flags: []cli.Flag{noDefault, relayCAFlag(&l.relayCA), insecureFlag(&l.insecure)},
+		Description: "Where the relay has people log in, it shows a code to type in a browser, here or on a phone, and gets a token for that.\n" +
+			"Else it asks for the token, which is not shown; or reads it from stdin, if that is no terminal and has one.\n" +
+			"Once the relay takes it, it is kept in the system's keyring or, without one that answers in a second or with\n" +
+			"SHARE_KEYRING=off, in a file that only you can read. It is shown to this relay alone.",
+		Flags: []cli.Flag{noDefault, paste, relayCAFlag(&l.relayCA), insecureFlag(&l.insecure)},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return cmdline.Usage("write share login share.example.com", "login takes one argument, RELAY; the token is asked for")
@@ -48,7 +53,7 @@ func loginCommand(p Process) *cli.Command {
 	}
 }
 
-// login asks for the token, has the relay look at it, and keeps it.
+// login gets the token, and keeps it.
 func (l *loggingIn) login(ctx context.Context, arg string) error {
 	p := &l.process
 	relay, err := agent.ParseRelay(arg, l.insecure)
@@ -73,31 +78,55 @@ func (l *loggingIn) login(ctx context.Context, arg string) error {
 	case err != nil:
 		return err
 	}
-	text, err := p.readSecret(ctx, fmt.Sprintf("Paste the token for %s; it is not shown: ", relay))
+	grant, err := l.obtain(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	token, ok := agent.ParseToken(text)
-	if !ok {
-		return cmdline.Usage("paste it whole, or write share login "+relay.String()+" <FILE", "want one line with a token")
-	}
-	cfg.Token = token
-	sight, err := agent.Look(ctx, cfg)
-	if err != nil {
-		return refusedToken(err)
-	}
-	p.note(sight.Warning)
-	if sight.Account == "" {
-		return cmdline.Failed("share http 8080 --relay "+relay.String(), fmt.Errorf("relay %s lets in whoever can reach it: there is nothing to keep", relay))
-	}
-	kept, err := store.Keep(ctx, relay.String(), sight.Account, token, !l.noDefault)
+	kept, err := store.Keep(ctx, relay.String(), grant.Account, grant.Token, !l.noDefault)
 	if err != nil {
 		return err
 	}
 	if damaged {
 		p.note("the file of logins was damaged, and has been written anew")
 	}
-	return l.report(kept, before.Default)
+	return l.report(kept, grant.Expires, before.Default)
+}
+
+// obtain has the user log in, where the relay offers that, or give a token.
+func (l *loggingIn) obtain(ctx context.Context, cfg agent.Config) (agent.Grant, error) {
+	p := &l.process
+	offer, warning, err := agent.LoginOffer(ctx, cfg)
+	if err != nil {
+		return agent.Grant{}, err
+	}
+	offered := offer != nil && !l.paste
+	text := ""
+	if !offered || !term.IsTerminal(int(p.Stdin.Fd())) {
+		if offered {
+			p.note("stdin is no terminal, and may have a token: it is read to its end")
+		}
+		if text, err = p.readSecret(ctx, fmt.Sprintf("Paste the token for %s; it is not shown: ", cfg.Relay)); err != nil {
+			return agent.Grant{}, err
+		}
+	}
+	if offered && strings.TrimSpace(text) == "" {
+		p.note(warning)
+		return p.logIn(ctx, cfg, offer)
+	}
+	token, ok := agent.ParseToken(text)
+	if !ok {
+		return agent.Grant{}, cmdline.Usage("paste it whole, or write share login "+cfg.Relay.String()+" <FILE", "want one line with a token")
+	}
+	cfg.Token = token
+	sight, err := agent.Look(ctx, cfg)
+	if err != nil {
+		return agent.Grant{}, refusedToken(err)
+	}
+	p.note(sight.Warning)
+	if sight.Account == "" {
+		return agent.Grant{}, cmdline.Failed("share http 8080 --relay "+cfg.Relay.String(), fmt.Errorf("relay %s lets in whoever can reach it: there is nothing to keep", cfg.Relay))
+	}
+	return agent.Grant{Account: sight.Account, Token: token, Expires: sight.Expires}, nil
 }
 
 // refusedToken has the hint fit a token that was pasted.
@@ -109,8 +138,11 @@ func refusedToken(err error) error {
 }
 
 // report says what is so now.
-func (l *loggingIn) report(kept credential.Login, before string) error {
+func (l *loggingIn) report(kept credential.Login, expires time.Time, before string) error {
 	text := fmt.Sprintf("logged in to %s as %s; the token is in %s\n", kept.Relay, terminal.Escape(kept.Account), place(kept.Place))
+	if !expires.IsZero() {
+		text += "it ends on " + day(expires) + "\n"
+	}
 	if !l.noDefault && before != kept.Relay {
 		text += fmt.Sprintf("%s is the relay of share http from now on", kept.Relay)
 		if before != "" {
@@ -126,6 +158,9 @@ func (l *loggingIn) report(kept credential.Login, before string) error {
 	}
 	return nil
 }
+
+// day is a time as people read it.
+func day(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
 
 // place names where a token is to people.
 func place(place string) string {

@@ -57,7 +57,7 @@ func (p *Process) logout(ctx context.Context, arg string) error {
 	if left {
 		p.note("the keyring may still have the token, and was not asked")
 	}
-	_, err = fmt.Fprintf(p.Stdout, "logged out of %s, which takes the token until it is revoked there\n", relay)
+	_, err = fmt.Fprintf(p.Stdout, "logged out of %s, which takes the token until it ends or is revoked there\n", relay)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -16,9 +17,10 @@ import (
 
 // An account is who a relay takes the user for, as share whoami --json has it.
 type account struct {
-	Relay      string `json:"relay"`
-	Account    string `json:"account"`    // empty if the relay lets in whoever can reach it
-	Credential string `json:"credential"` // where what lets the user in comes from
+	Relay      string    `json:"relay"`
+	Account    string    `json:"account"`          // empty if the relay lets in whoever can reach it
+	Credential string    `json:"credential"`       // where what lets the user in comes from
+	Expires    time.Time `json:"expires,omitzero"` // when that ends; zero if it does not, or the relay does not say
 }
 
 func whoamiCommand(p Process) *cli.Command {
@@ -65,16 +67,20 @@ func (e *entry) ask(ctx context.Context, p *Process) (accounts []account, err er
 			return nil, err
 		}
 		p.note(sight.Warning)
-		accounts = append(accounts, account{relay.String(), sight.Account, e.source(p, &cfg, relay)})
+		accounts = append(accounts, account{relay.String(), sight.Account, e.source(p, &cfg, relay), sight.Expires})
 	}
 	return accounts, nil
 }
 
 func writeAccounts(w io.Writer, accounts []account) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "RELAY\tACCOUNT\tCREDENTIAL") // an error stays for Flush
+	fmt.Fprintln(tw, "RELAY\tACCOUNT\tEXPIRES\tCREDENTIAL") // an error stays for Flush
 	for _, a := range accounts {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", a.Relay, cmp.Or(terminal.Escape(a.Account), "-"), terminal.Escape(a.Credential))
+		expires := "-" // it does not, or the relay is too old to say
+		if !a.Expires.IsZero() {
+			expires = day(a.Expires)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", a.Relay, cmp.Or(terminal.Escape(a.Account), "-"), expires, terminal.Escape(a.Credential))
 	}
 	return tw.Flush()
 }

@@ -33,7 +33,7 @@ func TestReadme(t *testing.T) {
 		{"export SHARE_TOKEN=", r.export},
 		{"share http 8080 --relay", r.remote},
 		{"share login", r.login},
-		{"share whoami", r.says(`(?m)^https://share\.example\.com +\S+ +/.*/\.config/share/credentials\.json$`)},
+		{"share whoami", r.says(`(?m)^https://share\.example\.com +\S+ +- +/.*/\.config/share/credentials\.json$`)},
 		{"share logout", r.says("^logged out of https://" + domain)},
 		{"share http 8080 --relay share.example.com --name pr-12", r.preview},
 		{"share http 8080 --detach", r.detach},
