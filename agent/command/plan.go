@@ -100,14 +100,18 @@ func (p *planner) plan(t project.Tunnel, file, user *project.File) (*plan, error
 			f.origins = append(f.origins, origin{set.Key, set.Value, set.Origin()})
 		}
 	}
-	one.origins, one.inside = f.origins, len(s.relays) == 0
 	s.agent.Target.Address = one.target
+	named := len(s.relays) > 0
 	if err := s.load(); err != nil {
 		if s.named != nil {
 			err = wrong(t, err)
 		}
 		return nil, err
 	}
+	if one.inside = len(s.relays) == 0; !one.inside && !named {
+		f.origins = append(f.origins, origin{"relay", strings.Join(s.relays, ","), "share login"})
+	}
+	one.origins = f.origins
 	if one.agent, err = agent.New(p.config(s, one)); err != nil {
 		return nil, wrong(t, err)
 	}
