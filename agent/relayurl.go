@@ -73,9 +73,12 @@ func parseRelay(s string) (RelayURL, *cmdline.Error) {
 		return RelayURL{}, cmdline.Usage(relayHint, "relay %.200q has no port after the colon", s)
 	}
 	u.Host = strings.TrimSuffix(strings.ToLower(p.Hostname()), ".")
-	if addr, err := netip.ParseAddr(u.Host); err == nil {
+	switch addr, err := netip.ParseAddr(u.Host); {
+	case err == nil && addr.Zone() != "": // it may be any text, and does not stand in a URL as it is
+		return RelayURL{}, cmdline.Usage("use an address without %, or a name", "relay %.200q: its address has a zone", s)
+	case err == nil:
 		u.Host = addr.String()
-	} else if !validHost(u.Host) {
+	case !validHost(u.Host):
 		return RelayURL{}, cmdline.Usage(relayHint, "relay %.200q: %.200q is neither a host name nor an IP address", s, u.Host)
 	}
 	return u, nil

@@ -75,6 +75,8 @@ func TestParseRelayRefuses(t *testing.T) {
 		{"::1", ""},
 		{"8080", "neither"},
 		{"https://300.1.1.1", "neither"},
+		{"http://[::1%25lo]:7070", "zone"},
+		{"https://[fe80::1%25;touch%20x;]", "zone"},
 	}
 	for _, tt := range tests {
 		u, err := ParseRelay(tt.in, false)
