@@ -56,9 +56,10 @@ func isVariable(s string) bool {
 	return s != "" && len(s) <= 200 && !strings.Contains("0123456789", s[:1]) && strings.Trim(s, letters+"0123456789") == ""
 }
 
-// isSecret reports whether the variable has what lets an agent in.
+// isSecret reports whether the variable has what lets an agent in. Windows takes a
+// name in any case for the same.
 func isSecret(name string) bool {
-	switch name {
+	switch strings.ToUpper(name) {
 	case "SHARE_TOKEN", "SHARE_ADMIN_TOKEN", "SHARE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN":
 		return true
 	}

@@ -110,6 +110,7 @@ func TestParseErrors(t *testing.T) {
 		{head + "defaults: {host-header: \"${LEAK}\"}\n", "2:25: host-header has a token"},
 		{head + "defaults: {host-header: \"${LINES}\"}\n", "2:25: host-header has a character that steers"},
 		{head + "defaults: {host-header: \"a${SHARE_TOKEN}\"}\n", "2:27: SHARE_TOKEN is a secret"},
+		{head + "defaults: {host-header: \"${actions_id_token_request_token}\"}\n", "2:26: actions_id_token_request_token is a secret"},
 		{head + "defaults: {host-header: \"ä${NOSUCH}\"}\n", "2:27: NOSUCH is not set in the environment: set it, or write ${NOSUCH:-otherwise}"},
 		{head + "defaults: {host-header: \"a$b\"}\n", "2:27: a dollar stands for nothing: write $$ for a dollar, ${NAME} for a variable"},
 		{head + "defaults: {host-header: \"${a\"}\n", "2:26: a variable has no end"},
