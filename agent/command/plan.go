@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type plan struct {
 	label   string
 	target  target.Address
 	origins []origin
-	inside  bool // its relay is the one in this process
+	inside  bool     // its relay is the one in this process
+	names   []string // what it asks for by name, each with its relay
 	agent   *agent.Agent
 	bound   control.Bound
 }
@@ -68,6 +70,11 @@ func (p *planner) plans(text []byte) (plans []*plan, err error) {
 		if err != nil {
 			return nil, err
 		}
+		for _, o := range plans {
+			if slices.ContainsFunc(one.names, func(name string) bool { return slices.Contains(o.names, name) }) {
+				return nil, t.Wrong("give each its own", "it asks for the name that tunnel "+o.label+" has")
+			}
+		}
 		plans = append(plans, one)
 	}
 	return plans, nil
@@ -112,8 +119,14 @@ func (p *planner) plan(t project.Tunnel, file, user *project.File) (*plan, error
 		f.origins = append(f.origins, origin{"relay", strings.Join(s.relays, ","), "share login"})
 	}
 	one.origins = f.origins
-	if one.agent, err = agent.New(p.config(s, one)); err != nil {
+	cfg := p.config(s, one)
+	if one.agent, err = agent.New(cfg); err != nil {
 		return nil, wrong(t, err)
+	}
+	if name := cmp.Or(cfg.Name, cfg.Domain); name != "" {
+		for _, relay := range append([]agent.RelayURL{cfg.Relay}, cfg.Others...) {
+			one.names = append(one.names, name+" "+relay.String())
+		}
 	}
 	one.bound = control.Bound{Label: one.label, Target: one.target.String(), Name: s.agent.Name, Grace: graceOf(s.agent.Grace), Sessions: one.agent.Sessions}
 	return one, nil
