@@ -241,7 +241,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestEnviron(t *testing.T) {
-	env := []string{"PATH=/bin", "SHARE_TOKEN=x", "SHARE_TOKEN_FILE=x", "SHARE_ADMIN_TOKEN=x", "SHARE_ID_TOKEN=x", "SHARE_TOKENS=kept",
+	env := []string{"PATH=/bin", "SHARE_TOKEN=x", "SHARE_TOKEN_FILE=x", "SHARE_ADMIN_TOKEN=x", "SHARE_ID_TOKEN=x", "share_token=x", "SHARE_TOKENS=kept",
 		"ACTIONS_ID_TOKEN_REQUEST_URL=x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x", "NOTIFY_SOCKET=x", "SHARE_URL=old", "EMPTY"}
 	got := Environ(env, "SHARE_URL=new")
 	if want := []string{"PATH=/bin", "SHARE_TOKENS=kept", "EMPTY", "SHARE_URL=new"}; !slices.Equal(got, want) {

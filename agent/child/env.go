@@ -16,7 +16,10 @@ func Environ(env []string, more ...string) []string {
 	return append(env, more...)
 }
 
+// private reports whether a variable is not for others. Windows takes a name in any
+// case for the same.
 func private(name string) bool {
+	name = strings.ToUpper(name)
 	switch name {
 	case "SHARE_TOKEN", "SHARE_TOKEN_FILE", "SHARE_ADMIN_TOKEN", "SHARE_ID_TOKEN",
 		"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
