@@ -15,6 +15,7 @@ import (
 	"share/agent/control"
 	"share/agent/project"
 	"share/agent/target"
+	"share/agent/terminal"
 	"share/tunnel/cmdline"
 )
 
@@ -180,9 +181,9 @@ func lines(plans []*plan, origins bool) string {
 		// The compiler writes slices.SortFunc anew for each type of structure.
 		sort.Slice(all, func(i, j int) bool { return all[i].key < all[j].key })
 		for _, o := range all {
-			line := p.label + "." + o.key + ": " + o.value
+			line := p.label + "." + o.key + ": " + terminal.Escape(o.value)
 			if origins {
-				line = fmt.Sprintf("%-40s # %s", line, o.where)
+				line = fmt.Sprintf("%-40s # %s", line, terminal.Escape(o.where))
 			}
 			b.WriteString(line + "\n")
 		}
