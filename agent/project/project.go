@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -73,14 +74,22 @@ func Read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() { // to open a pipe would wait for its writer
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
+	irregular := &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
+	if !info.Mode().IsRegular() { // to open a device may do something
+		return nil, irregular
 	}
-	f, err := os.Open(path)
+	// Another may be in its place by now: without the flag, a pipe would be waited for.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, irregular
+	}
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 
