@@ -48,6 +48,7 @@ type planner struct {
 	process Process
 	file    string   // its path
 	given   []origin // what the command line says for all tunnels
+	local   bool     // the relay in this process is to do for all
 	show    func(agent.Event)
 	dial    func(context.Context) (net.Conn, error) // the relay in this process
 }
@@ -98,6 +99,10 @@ func (p *planner) plan(t project.Tunnel, file, user *project.File) (*plan, error
 	}
 	if err := s.take(f, t.Settings, file, user); err != nil {
 		return nil, err
+	}
+	if p.local {
+		s.relays, s.named, s.inside = nil, nil, true
+		f.origins = slices.DeleteFunc(f.origins, func(o origin) bool { return o.key == "relay" })
 	}
 	one := &plan{label: t.Label}
 	for _, set := range t.Settings {

@@ -32,6 +32,7 @@ type upping struct {
 	detach  detaching
 	urls    urlFile
 	running atomic.Pointer[fleet] // that the view looks at
+	local   local
 	entry
 }
 
@@ -51,7 +52,7 @@ func upCommand(p Process) *cli.Command {
 		Flags: slices.Concat([]cli.Flag{
 			fileFlag(&u.file),
 			cmdline.Toggle("check", "read the file, say what is wrong with it, and end", &u.check),
-		}, u.entry.flags(), []cli.Flag{
+		}, u.entry.flags(), u.local.flags(), []cli.Flag{
 			cmdline.Toggle("json", "write events to stdout and logs to stderr as JSON", &u.json),
 			cmdline.Toggle("quiet", "write labels and URLs to stdout, errors to stderr, and nothing else", &u.quiet),
 		}, u.urls.flags(), []cli.Flag{
@@ -114,6 +115,9 @@ func (u *upping) given(c *cli.Context) (given []origin) {
 // serve shares until a signal, or until nobody reads what is shown, and gives the
 // exit code and the name of that.
 func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Context) (code int, reason string, err error) {
+	if err := u.local.check(u.relays, u.process.Getenv(cmdline.Variable("relay")), false); err != nil {
+		return 0, "", err
+	}
 	text, err := project.Read(u.file)
 	if err != nil {
 		return 0, "", missing(err)
@@ -139,7 +143,7 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		}
 		u.detach.ready(view)
 	})
-	p := &planner{process: u.process, file: u.file, given: u.given(c), show: show, dial: f.dial}
+	p := &planner{process: u.process, file: u.file, given: u.given(c), local: u.local.wanted, show: show, dial: f.dial}
 	plans, err := p.plans(text)
 	if err != nil {
 		return 0, "", err
