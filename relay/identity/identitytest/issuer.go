@@ -71,11 +71,11 @@ func New(certificate *tls.Certificate) *Issuer {
 	if certificate != nil {
 		i.server.TLS = &tls.Config{Certificates: []tls.Certificate{*certificate}}
 	}
-	i.server.StartTLS()
-	i.URL = i.server.URL
+	i.URL = "https://" + i.server.Listener.Addr().String() // before anybody asks for it
 	if certificate != nil {
 		i.URL = strings.Replace(i.URL, "127.0.0.1", "localhost", 1)
 	}
+	i.server.StartTLS()
 	return i
 }
 
