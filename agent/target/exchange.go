@@ -148,9 +148,10 @@ func (f *flight) run() *tunnel.Failure {
 // mayRepeat reports whether a request that failed may be sent once more: its
 // connection died before any byte of an answer, and a second delivery does no
 // harm. A connection that had been idle may die at any time; a new one does so
-// with the target, which is waited for with Config.Hold alone.
+// with the target, which is waited for with Config.Hold alone. One that Run has left
+// counts as idle, so that there is a bound for either.
 func (f *flight) mayRepeat(failure *tunnel.Failure, tries int) bool {
-	return failure.Cause == tunnel.TargetClosed && (f.c.reused || f.t.mayHold(tries)) && f.repeatable() && f.x.Err() == nil
+	return failure.Cause == tunnel.TargetClosed && tries < maxTries && (f.c.reused || f.t.cfg.Hold > 0) && f.repeatable() && f.x.Err() == nil
 }
 
 // repeatable reports whether the request may reach the target twice. One that

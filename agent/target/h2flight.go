@@ -74,7 +74,7 @@ type h2Flight struct {
 	value    [80]byte // room for a field that it looks at
 
 	mu    sync.Mutex
-	conn  net.Conn // guarded by mu; what the request went out on last
+	conn  net.Conn // guarded by mu; what the request went out on last, nil if it waits for one
 	wrote bool     // guarded by mu; its head was written
 	tries int      // guarded by mu; how many connections it was given
 }
@@ -99,12 +99,16 @@ func (f *h2Flight) run(ctx context.Context) *tunnel.Failure {
 func (f *h2Flight) mayRepeat(failure *tunnel.Failure) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return failure.Cause == tunnel.TargetClosed && f.t.mayHold(f.tries) && ended(f.conn) && repeatable(f.x.Request())
+	return failure.Cause == tunnel.TargetClosed && f.t.cfg.Hold > 0 && f.tries < maxTries &&
+		ended(f.conn) && repeatable(f.x.Request())
 }
 
 // ask sends the request and waits for the response's head. ctx ends with a
 // failure after which the request is not to be sent again.
 func (f *h2Flight) ask(ctx context.Context) (*http.Response, *tunnel.Failure) {
+	f.mu.Lock()
+	f.conn = nil
+	f.mu.Unlock()
 	req, failure := f.request(ctx)
 	if failure != nil {
 		f.cancel(failure)

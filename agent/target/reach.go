@@ -63,10 +63,6 @@ func (t *Target) reach(ctx context.Context) (*conn, *tunnel.Failure) {
 // maxTries bounds how often a request is sent that may be.
 const maxTries = 3
 
-// mayHold reports whether a request that was sent so often, and died with its
-// connection, may wait for the target as one that was not sent.
-func (t *Target) mayHold(tries int) bool { return t.cfg.Hold > 0 && tries < maxTries }
-
 // takeSpare returns the connection that Run has left, nil if there is none or
 // it is of no use any more.
 func (t *Target) takeSpare() *conn {

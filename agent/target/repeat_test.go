@@ -1,11 +1,16 @@
 package target
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,5 +86,100 @@ func TestRepeatUnderHold(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A target that dies of a request each time it is started is not asked for ever,
+// whichever connection the request went out on.
+func TestRepeatEnds(t *testing.T) {
+	const enough = 10 // requests, after which the target lives
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	down := make(chan struct{}, 1)
+	var came atomic.Int64
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	// live takes connections until one brings a request, and dies of that.
+	live := func(ln net.Listener) {
+		defer ln.Close()
+		defer context.AfterFunc(ctx, func() { ln.Close() })()
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			stop := context.AfterFunc(ctx, func() { c.Close() })
+			wg.Go(func() {
+				defer c.Close()
+				defer stop()
+				if _, err := head(bufio.NewReader(c)); err != nil {
+					return
+				}
+				if came.Add(1) >= enough {
+					io.WriteString(c, ok)
+					return
+				}
+				ln.Close()
+				reset(c)
+			})
+		}
+	}
+	wg.Go(func() {
+		for {
+			live(ln)
+			select {
+			case <-down:
+			case <-ctx.Done():
+				return
+			}
+			var err error
+			if ln, err = net.Listen("tcp", addr); err != nil {
+				return
+			}
+		}
+	})
+	r := newRig(t, addr, Config{Hold: limit, OnHealth: func(h Health) {
+		if !h.Up && !h.LastUp.IsZero() {
+			select {
+			case down <- struct{}{}:
+			default:
+			}
+		}
+	}})
+	wg.Go(func() { r.target.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	failed(t, r.ask(request("GET", "/"), ""), tunnel.TargetClosed)
+	if got := came.Load(); got > maxTries {
+		t.Errorf("%d requests came, want at most %d", got, maxTries)
+	}
+}
+
+// A request whose connection died is not tried for ever where the next ones are cut
+// before they take it.
+func TestRepeatEndsInConnect(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("other numbers")
+	}
+	for _, scheme := range []string{"http", "h2c"} {
+		t.Run(scheme, func(t *testing.T) {
+			addr, came := dying(t, scheme, 1)
+			r := newRig(t, addr, Config{Hold: limit})
+			const enough = 20 // connects
+			connect, tried := r.target.dialer.connect, 0
+			r.target.dialer.connect = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if tried++; tried > 1 && tried < enough {
+					return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNRESET)}
+				}
+				return connect(ctx, network, addr)
+			}
+			failed(t, r.ask(request("GET", "/"), ""), tunnel.TargetClosed)
+			if got := came.Load(); got != 1 || tried > maxTries {
+				t.Errorf("%d requests came, and %d connects were tried", got, tried)
+			}
+		})
 	}
 }
