@@ -73,10 +73,11 @@ type h2Flight struct {
 	search   search   // in the answer
 	value    [80]byte // room for a field that it looks at
 
-	mu    sync.Mutex
-	conn  net.Conn // guarded by mu; what the request went out on last, nil if it waits for one
-	wrote bool     // guarded by mu; its head was written
-	tries int      // guarded by mu; how many connections it was given
+	mu       sync.Mutex
+	conn     net.Conn // guarded by mu; what the request went out on last, nil if it waits for one
+	wrote    bool     // guarded by mu; its head was written
+	tries    int      // guarded by mu; how many connections it was given
+	informed int      // guarded by mu; the 1xx responses that came
 }
 
 // run carries the exchange. Its failure has not been passed on.
@@ -99,7 +100,7 @@ func (f *h2Flight) run(ctx context.Context) *tunnel.Failure {
 func (f *h2Flight) mayRepeat(failure *tunnel.Failure) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return failure.Cause == tunnel.TargetClosed && f.t.cfg.Hold > 0 && f.tries < maxTries &&
+	return failure.Cause == tunnel.TargetClosed && f.t.cfg.Hold > 0 && f.tries < maxTries && f.informed == 0 &&
 		ended(f.conn) && repeatable(f.x.Request())
 }
 
@@ -169,7 +170,6 @@ func (f *h2Flight) request(ctx context.Context) (*http.Request, *tunnel.Failure)
 // is not sent again: net/http would, without a body, after a reset stream, and
 // without a bound for more than a minute where a target refuses each.
 func (f *h2Flight) trace(ctx context.Context, repeatable bool) context.Context {
-	informed := 0 // the connection's reader alone counts
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() {
 			f.mu.Lock()
@@ -187,7 +187,11 @@ func (f *h2Flight) trace(ctx context.Context, repeatable bool) context.Context {
 			}
 		},
 		Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
-			if informed++; informed > maxInterim {
+			f.mu.Lock()
+			f.informed++
+			informed := f.informed
+			f.mu.Unlock()
+			if informed > maxInterim {
 				f.cancel(f.t.fail(tunnel.TargetBadResponse, errInterim))
 				return errInterim
 			}

@@ -183,3 +183,33 @@ func TestRepeatEndsInConnect(t *testing.T) {
 		})
 	}
 }
+
+// A target that has begun to answer is not asked again.
+func TestRepeatNotInformed(t *testing.T) {
+	var came atomic.Int64
+	interim := func(c net.Conn) {
+		if _, err := head(bufio.NewReader(c)); err == nil && came.Add(1) == 1 {
+			io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n")
+		}
+	}
+	for scheme, s := range map[string]*server{
+		"http": serve(t, interim),
+		"h2c": framesH2(t, func(f *framed, stream uint32) {
+			if came.Add(1) == 1 {
+				f.fields(stream, false, ":status", "103", "link", "a")
+			}
+			f.conn.Close()
+		}),
+	} {
+		t.Run(scheme, func(t *testing.T) {
+			came.Store(0)
+			r := newRig(t, scheme+"://"+s.addr, Config{Hold: limit})
+			if a := r.ask(request("GET", "/"), ""); a.status != 502 {
+				t.Errorf("got %d, %v; want 502", a.status, a.err)
+			}
+			if got := came.Load(); got != 1 {
+				t.Errorf("%d requests came, want 1", got)
+			}
+		})
+	}
+}
