@@ -14,7 +14,7 @@ const (
 // Allow says who may log in: those for whom one of the rules holds. A rule is
 // CLAIM=VALUE, where the claim of the person's ID token has the value, or it is in
 // its list; each * in it stands for any characters. An e-mail address counts only if
-// the issuer has verified it, whatever its case.
+// the issuer has verified it, whatever the case of its letters of ASCII is.
 type Allow []string
 
 // Check returns why there can be no such rules: of those that would let in
@@ -52,9 +52,20 @@ func (a Allow) Permits(p *Person) bool {
 		}
 		return slices.ContainsFunc(p.Claims[claim], func(value string) bool {
 			if claim == "email" {
-				return match(strings.ToLower(pattern), strings.ToLower(value))
+				return match(lower(pattern), lower(value))
 			}
 			return match(pattern, value)
 		})
 	})
+}
+
+// lower has the letters of ASCII in lower case. Others are left, of which some would
+// become one of these, and the address another's.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }

@@ -81,8 +81,10 @@ func (p *Person) name() string {
 }
 
 // verified reports whether the issuer has seen that the e-mail address is the
-// person's.
-func (p *Person) verified() bool { return slices.Equal(p.Claims["email_verified"], []string{"true"}) }
+// person's, which says so of one.
+func (p *Person) verified() bool {
+	return len(p.Claims["email"]) == 1 && slices.Equal(p.Claims["email_verified"], []string{"true"})
+}
 
 // LogIn makes a token that lasts for a time, for the account of a person, which is
 // the same at each login: it has the name that the person had at the first. What the

@@ -190,6 +190,18 @@ func TestAllow(t *testing.T) {
 			t.Errorf("%q and %v: got %v, want %v", tt.rules, tt.person.Claims, got, tt.want)
 		}
 	}
+	// Letters that others become in another case are not these, and one address alone
+	// is what the issuer has verified.
+	for rule, email := range map[string][]string{
+		"email=*@mail.example": {"eve@ma\u0130l.example"},
+		"email=mark@d.example": {"mar\u212a@d.example"},
+		"email=*@a.example":    {"eve@b.example", "ann@a.example"},
+	} {
+		p := &Person{Claims: map[string][]string{"email": email, "email_verified": {"true"}}}
+		if (Allow{rule}).Permits(p) {
+			t.Errorf("%s lets in %q", rule, email)
+		}
+	}
 	for _, rules := range []Allow{nil, {"email"}, {"=x"}, {"email="}, {"sub=*"}, {"groups=**"}, {"email=*"}, {"email=*@*"}, {"email=*@*.com"}, {"email=ann@"},
 		{"email=ann"}, {"groups=dev", "x"}, {"x=" + strings.Repeat("y", maxAllow)}, slices.Repeat(Allow{"a=b"}, maxAllows+1)} {
 		if _, ok := errors.AsType[*InvalidError](rules.Check()); !ok {
