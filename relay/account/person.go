@@ -21,9 +21,10 @@ const (
 	// maxShown bounds the logins of a person within minutes.
 	maxShown = 16
 
-	// keyBytes of a person's digest are the key, keyDigits of that in the account.
+	// keyBytes of a person's digest are the key, keyDigits of that in the account:
+	// so many that nobody who may choose a subject finds one with another's account.
 	keyBytes  = 16
-	keyDigits = 10
+	keyDigits = 20
 
 	// maxPersonName bounds what the account has of a person's name.
 	maxPersonName = maxAccount - 1 - keyDigits

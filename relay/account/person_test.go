@@ -28,6 +28,11 @@ func TestLogIn(t *testing.T) {
 	if !strings.HasPrefix(made.Account, "ann@example.com~") || !made.Login || made.Role != RoleAgent {
 		t.Errorf("%+v", made)
 	}
+	// Some issuers let people choose their subject: none may be found by trying that
+	// has another's account.
+	if _, digits, _ := strings.Cut(made.Account, "~"); len(digits) < 80/4 {
+		t.Errorf("%s tells people apart by %d bits", made.Account, 4*len(digits))
+	}
 	if left := time.Until(made.Expires); left > time.Hour || left < time.Hour-5*time.Second {
 		t.Errorf("it lasts for %v", left)
 	}
