@@ -166,7 +166,7 @@ func (d *detaching) open(p *Process, view terminal.Config) (_ terminal.Config, e
 func (d *detaching) mind(starter *os.File, stop func()) {
 	go func() { // ends with starter
 		io.Copy(io.Discard, starter)
-		starter.Close()
+		silence(starter)
 		if !d.parted.Load() {
 			stop()
 		}
