@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -103,9 +104,14 @@ func (d *detaching) start(p *Process, view terminal.Config) error {
 	return errors.New("the agent was stopped before it was ready")
 }
 
-// pass gives a signal to a process, which is to end.
+// pass gives a signal to a process, which is to end: a SIGHUP as one that has no other
+// meaning there.
 func pass(cause error, to *os.Process) {
-	if sig, ok := errors.AsType[cmdline.Interrupt](cause); !ok || to.Signal(sig.Signal) != nil {
+	sig, ok := errors.AsType[cmdline.Interrupt](cause)
+	if sig.Signal == syscall.SIGHUP {
+		sig.Signal = syscall.SIGTERM
+	}
+	if !ok || to.Signal(sig.Signal) != nil {
 		to.Kill()
 	}
 }
