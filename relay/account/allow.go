@@ -26,7 +26,7 @@ func (a Allow) Check() error {
 	for _, rule := range a {
 		claim, value, ok := strings.Cut(rule, "=")
 		switch {
-		case !ok || claim == "" || value == "" || len(rule) > maxAllow:
+		case !ok || claim == "" || value == "" || len(rule) > maxAllow || strings.TrimSpace(claim) != claim || strings.TrimSpace(value) != value:
 			return invalid("a rule of who may log in is CLAIM=VALUE, as email=*@example.com, and not %.100q", rule)
 		case strings.Trim(value, "*") == "":
 			return invalid("%.100q lets everybody in: name what the claim has to be", rule)

@@ -207,7 +207,7 @@ func TestAllow(t *testing.T) {
 			t.Errorf("%s lets in %q", rule, email)
 		}
 	}
-	for _, rules := range []Allow{nil, {"email"}, {"=x"}, {"email="}, {"sub=*"}, {"groups=**"}, {"email=*"}, {"email=*@*"}, {"email=*@*.com"}, {"email=ann@"},
+	for _, rules := range []Allow{nil, {"email"}, {"=x"}, {"email="}, {"groups = dev"}, {"groups= dev"}, {"sub=*"}, {"groups=**"}, {"email=*"}, {"email=*@*"}, {"email=*@*.com"}, {"email=ann@"},
 		{"email=ann"}, {"groups=dev", "x"}, {"x=" + strings.Repeat("y", maxAllow)}, slices.Repeat(Allow{"a=b"}, maxAllows+1)} {
 		if _, ok := errors.AsType[*InvalidError](rules.Check()); !ok {
 			t.Errorf("%.100q is taken", rules)
