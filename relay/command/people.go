@@ -65,8 +65,8 @@ func parseLogin(r io.Reader) (*relay.Login, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		key, value, _ := strings.Cut(line, " ")
-		value = strings.TrimSpace(value)
+		key := strings.Fields(line)[0]
+		value := strings.TrimSpace(line[len(key):])
 		text := texts[key]
 		switch {
 		case value == "":

@@ -17,6 +17,9 @@ func TestParseLogin(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
+	if got, err := parseLogin(strings.NewReader("client-id\tshare\nallow \t groups=a\tb\n")); err != nil || got.ClientID != "share" || got.Allow[0] != "groups=a\tb" {
+		t.Errorf("set out with tabs: got %+v, %v", got, err)
+	}
 	for text, want := range map[string]string{
 		"issuer":                   "line 1: want a key and its value",
 		"allow a=b\nuser x":        `line 2: there is no key "user": want issuer, client-id,`,
