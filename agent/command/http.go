@@ -268,12 +268,10 @@ func (s *sharing) load() (err error) {
 			return cmdline.Unusable("mend the page in "+s.errorPages, err)
 		}
 	}
-	if s.view.URLFile != "" {
-		if err := terminal.ClearURL(s.view.URLFile); err != nil {
-			return cmdline.Unusable("--url-file wants a file in a folder that can be written to", err)
-		}
+	if err := clearFile("url-file", s.view.URLFile); err != nil {
+		return err
 	}
-	if err := s.job.clear(); err != nil {
+	if err := clearFile("dotenv", s.job.dotenv); err != nil {
 		return err
 	}
 	cfg.Target.Style = &s.style

@@ -7,7 +7,6 @@ import (
 	"share/agent"
 	"share/agent/runner"
 	"share/agent/terminal"
-	"share/tunnel/cmdline"
 )
 
 // A job is that of a CI which the command is a part of, if it is of any.
@@ -61,15 +60,4 @@ func Report(getenv func(string) string, stderr *os.File, err error) (code int) {
 		return terminal.Report(runner.Quoting{W: stderr}, err)
 	}
 	return terminal.Report(stderr, err)
-}
-
-// clear takes away what an earlier run has left in --dotenv.
-func (j *job) clear() error {
-	if j.dotenv == "" {
-		return nil
-	}
-	if err := terminal.ClearURL(j.dotenv); err != nil {
-		return cmdline.Unusable("--dotenv wants a file in a folder that can be written to", err)
-	}
-	return nil
 }

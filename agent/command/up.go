@@ -91,8 +91,8 @@ func (u *upping) up(c *cli.Context) error {
 	v := terminal.Start(view)
 	code, reason, err := u.serve(c, v, unread)
 	code = v.Close(code, reason, err)
-	// It was there, or could be made: an error is another's doing, and told too late.
-	_ = u.urls.clear()
+	// The view is closed: an error would be told too late.
+	_ = u.urls.file.Keep("")
 	if err != nil {
 		reason = err.Error()
 	}
@@ -138,7 +138,7 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 		systemd.observe(e)
 	}
 	f = newFleet(u.process, &u.control, show, func() {
-		if u.urls.path != "" {
+		if u.urls.file.Path != "" {
 			view.Then(func() { u.urls.keep(f) })
 		}
 		u.detach.ready(view)
@@ -200,7 +200,7 @@ func (u *upping) controlConfig(stop func()) control.Config {
 			Insecure bool     `json:"insecure,omitempty"`
 			URLFile  string   `json:"url_file,omitempty"`
 			StateDir string   `json:"state_dir,omitempty"`
-		}{file, u.relays, u.relayCA, u.insecure, u.urls.path, u.process.StateDir},
+		}{file, u.relays, u.relayCA, u.insecure, u.urls.file.Path, u.process.StateDir},
 		Log:  u.detach.path(),
 		Stop: stop,
 	}

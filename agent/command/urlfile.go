@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -13,42 +14,36 @@ import (
 // A urlFile is where a fleet's URLs are kept, in the lines that share up writes to
 // stdout. Its methods are for one goroutine.
 type urlFile struct {
-	path string // empty if there is none
-	has  string // what it was given last
+	file terminal.URLFile
 }
 
 func (u *urlFile) flags() []cli.Flag {
 	return []cli.Flag{
-		cmdline.Text("url-file", "keep a line with label and URL of each tunnel in `FILE`, from when each is ready or given up", &u.path),
+		cmdline.Text("url-file", "keep a line with label and URL of each tunnel in `FILE`, from when each is ready or given up", &u.file.Path),
 	}
 }
 
 // clear removes the file, so that old URLs are not taken for new ones.
 func (u *urlFile) clear() error {
-	if u.path == "" {
+	return clearFile("url-file", u.file.Path)
+}
+
+// clearFile removes what a run before has left in a flag's file, if there is to be
+// one.
+func clearFile(flag, path string) error {
+	if path == "" {
 		return nil
 	}
-	if err := terminal.ClearURL(u.path); err != nil {
-		return cmdline.Unusable("--url-file wants a file in a folder that can be written to", err)
+	if err := terminal.ClearURL(path); err != nil {
+		return cmdline.Unusable("name a file in a folder that can be written to", fmt.Errorf("--%s: %w", flag, err))
 	}
 	return nil
 }
 
-// keep has the file, which there is to be, hold the URLs of f as they are now. While
-// there are none, it is not there.
+// keep has the file hold the URLs of f as they are now. While there are none, it is
+// not there.
 func (u *urlFile) keep(f *fleet) {
-	text := strings.Join(f.urls(), "\n")
-	if text == u.has {
-		return
-	}
-	u.has = text
-	var err error
-	if text == "" {
-		err = terminal.ClearURL(u.path)
-	} else {
-		err = terminal.WriteURL(u.path, text)
-	}
-	if err != nil {
+	if err := u.file.Keep(strings.Join(f.urls(), "\n")); err != nil {
 		f.show(agent.Event{Kind: agent.EventWarning, Message: err.Error()})
 	}
 }

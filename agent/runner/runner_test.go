@@ -178,7 +178,7 @@ func TestUnwritable(t *testing.T) {
 		{"a folder", func(env map[string]string, cfg *Config) { env["GITHUB_STEP_SUMMARY"] = filepath.Dir(cfg.Dotenv) },
 			[]string{"no regular file", "no regular file"}},
 		{"no dotenv", func(env map[string]string, cfg *Config) { cfg.Dotenv = filepath.Join(cfg.Dotenv, "url") },
-			[]string{"--dotenv: write url file"}},
+			[]string{"--dotenv: open "}},
 		{"neither variable", func(env map[string]string, cfg *Config) { env["GITHUB_OUTPUT"], env["GITHUB_STEP_SUMMARY"] = "", "" }, nil},
 	}
 	for _, tt := range tests {

@@ -8,17 +8,63 @@ import (
 	"path/filepath"
 )
 
+// A URLFile is a file that holds URLs while they work. Its methods are for one
+// goroutine.
+type URLFile struct {
+	Path string // empty if there is none
+
+	text string      // what it was given last
+	own  os.FileInfo // of the file with that; nil if there is none
+}
+
+// Keep has the file hold text and a newline, or not be there if text is empty. A file
+// that another process has put there since is left to that.
+func (f *URLFile) Keep(text string) (err error) {
+	switch {
+	case f.Path == "" || text == f.text:
+		return nil
+	case text == "":
+		err = f.remove()
+	default:
+		f.own, err = writeURL(f.Path, text)
+	}
+	if err != nil {
+		return fmt.Errorf("--url-file: %w", err)
+	}
+	f.text = text
+	return nil
+}
+
+// remove removes the file if it is the own one. The text says nothing of that: the
+// next agent with a name has the same URL.
+func (f *URLFile) remove() error {
+	info, err := os.Lstat(f.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !os.SameFile(info, f.own) || !info.ModTime().Equal(f.own.ModTime()): // systems use a file's number again
+		return nil
+	}
+	return os.Remove(f.Path)
+}
+
 // WriteURL puts url and a newline into the file at path: whoever looks sees
 // the whole line or the file as it was before.
-func WriteURL(path, url string) (err error) {
+func WriteURL(path, url string) error {
+	_, err := writeURL(path, url)
+	return err
+}
+
+func writeURL(path, url string) (own os.FileInfo, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("write url file: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			os.Remove(f.Name())
-			err = fmt.Errorf("write url file: %w", err)
 		}
 	}()
 	_, err = f.WriteString(url + "\n")
@@ -29,9 +75,23 @@ func WriteURL(path, url string) (err error) {
 		err = cerr
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return os.Rename(f.Name(), path)
+	if own, err = stat(f.Name()); err != nil {
+		return nil, err
+	}
+	return own, os.Rename(f.Name(), path)
+}
+
+// stat is os.Stat, but what it returns can be compared once the file has another
+// name, on Windows, too.
+func stat(path string) (os.FileInfo, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Stat()
 }
 
 // ClearURL removes the file at path if there is one, so that an old URL is not
@@ -43,18 +103,15 @@ func ClearURL(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 		if err != nil {
-			return fmt.Errorf("url file: %w", err)
+			return err
 		}
 		f.Close()
 		os.Remove(f.Name())
 		return nil
 	case err != nil:
-		return fmt.Errorf("url file: %w", err)
+		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("url file: %s is no regular file", path)
+		return fmt.Errorf("%s is no regular file", path)
 	}
-	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("url file: %w", err)
-	}
-	return nil
+	return os.Remove(path)
 }

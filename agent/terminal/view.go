@@ -118,7 +118,8 @@ const (
 type View struct {
 	cfg  Config
 	show func(*output, agent.Event)
-	made state // of what is ready, for the URL's file; owned by run
+	made state   // of what is ready, for the URL's file; owned by run
+	urls URLFile // owned by run
 
 	mu      sync.Mutex
 	queue   []agent.Event // guarded by mu
@@ -149,6 +150,7 @@ func Start(cfg Config) *View {
 func newView(cfg Config) *View {
 	v := &View{
 		cfg:    cfg,
+		urls:   URLFile{Path: cfg.URLFile},
 		room:   make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 		ending: make(chan struct{}),
@@ -341,7 +343,8 @@ func (v *View) take() (b batch) {
 	}
 	for _, e := range queue {
 		if e.Kind == agent.EventReady {
-			if err := v.writeURL(e); err != nil {
+			v.made.apply(e)
+			if err := v.urls.Keep(strings.Join(v.made.urls(), "\n")); err != nil {
 				b.events = append(b.events, warning("%v", err))
 			}
 		}
@@ -372,16 +375,8 @@ func (v *View) write(to io.Writer, text []byte) {
 	}
 }
 
-func (v *View) writeURL(e agent.Event) error {
-	v.made.apply(e)
-	return WriteURL(v.cfg.URLFile, strings.Join(v.made.urls(), "\n"))
-}
-
 func (v *View) removeURL() {
-	if v.cfg.URLFile == "" {
-		return
-	}
-	if err := ClearURL(v.cfg.URLFile); err != nil {
+	if err := v.urls.Keep(""); err != nil {
 		var out output
 		v.show(&out, warning("%v", err))
 		v.flush(&out)

@@ -274,35 +274,6 @@ type writer func([]byte)
 
 func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
-func TestClearURL(t *testing.T) {
-	dir := t.TempDir()
-	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
-	if err := os.WriteFile(file, []byte("http://old\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(file, link); err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		path string
-		want string // in the error; "" for none
-	}{
-		{link, "no regular file"},
-		{dir, "no regular file"},
-		{filepath.Join(file, "url"), "not a directory"},
-		{filepath.Join(dir, "none", "url"), "no such file"},
-		{filepath.Join(dir, "new"), ""},
-		{file, ""},
-		{file, ""},
-	}
-	for _, tt := range tests {
-		err := ClearURL(tt.path)
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("%s: got %v, want %q", tt.path, err, tt.want)
-		}
-	}
-}
-
 // What Then has called finds all written that came before.
 func TestThen(t *testing.T) {
 	for _, mode := range []Mode{Plain, JSON, Quiet} {
