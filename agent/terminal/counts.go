@@ -56,6 +56,20 @@ func (c *counts) join(o *counts) {
 	c.requests += o.requests
 }
 
+// A missed is what requests that have no line add up to: all of them by "", and those
+// of each tunnel by its label.
+type missed map[string]*counts
+
+// add takes in the request e.
+func (m missed) add(e agent.Event) {
+	for _, label := range slices.Compact([]string{"", e.Tunnel}) {
+		if m[label] == nil {
+			m[label] = new(counts)
+		}
+		m[label].add(e)
+	}
+}
+
 // advance makes now the last second, if it is.
 func (c *counts) advance(now time.Time) {
 	if c.second.IsZero() {

@@ -21,7 +21,7 @@ const (
 // A frame is what has happened since the last.
 type frame struct {
 	events  []agent.Event
-	missed  *counts // what requests that were too many to be kept add up to, nil if there are none
+	missed  missed // requests that were too many to be kept
 	gauge   agent.Gauge
 	tunnels []Tunnel // if there are several
 	now     time.Time
@@ -125,9 +125,11 @@ func (m *model) take(f frame) []string {
 		}
 		lines = append(lines, hintLines(news.hint, e, &m.style, m.width)...)
 	}
-	if f.missed != nil {
-		m.board.counts.join(f.missed)
-		m.unshown += int(f.missed.requests)
+	for label, c := range f.missed {
+		m.boardOf(agent.Event{Tunnel: label, Time: c.begun}).counts.join(c)
+		if label == "" {
+			m.unshown += int(c.requests)
+		}
 	}
 	if m.paused && !m.last {
 		return m.pages(lines)

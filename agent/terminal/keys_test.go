@@ -211,7 +211,7 @@ func TestManyRequests(t *testing.T) {
 	for i := range 1040 {
 		events = append(events, request("GET", fmt.Sprintf("/%d", i), 200))
 	}
-	missed := new(counts)
+	missed := missed{}
 	for range 1000 {
 		missed.add(events[0])
 	}

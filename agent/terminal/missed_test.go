@@ -49,6 +49,34 @@ func TestMissedRequests(t *testing.T) {
 	}
 }
 
+// They count for their tunnel as well, if it has a label.
+func TestMissedRequestsOfSeveral(t *testing.T) {
+	const n = 3 * maxRequests
+	f := several()
+	d, _ := newDeskOf(t, 100, 40, f)
+	boards := append([]*board{&d.model.board}, d.model.tunnels[:2]...)
+	var before []int64
+	for _, b := range boards {
+		before = append(before, b.counts.requests)
+	}
+	v := newView(Config{Mode: Live})
+	for i := range n {
+		v.Show(agent.Event{Kind: agent.EventRequest, Time: noon, Tunnel: []string{"web", "api", "gone"}[i%3], Elapsed: time.Second})
+	}
+	b := v.take()
+	f.events, f.missed = b.events, b.missed
+	d.frame(f)
+	for i, want := range []int64{n, n / 3, n / 3} {
+		if got := boards[i].counts.requests - before[i]; got != want {
+			t.Errorf("board %d: got %d requests more, want %d", i, got, want)
+		}
+	}
+	b = v.take()
+	if b.tellLost(true); len(b.events) != 0 {
+		t.Errorf("got %+v again", b.events)
+	}
+}
+
 // told gives what a box prints of what v has.
 func told(v *View, m *model) string {
 	b := v.take()

@@ -125,7 +125,7 @@ type View struct {
 	queue   []agent.Event // guarded by mu
 	then    []func()      // to be called behind it; guarded by mu
 	dropped int           // events lost since the last that were shown; guarded by mu
-	missed  *counts       // what the requests among them add up to, nil if there are none; guarded by mu
+	missed  missed        // the requests among them, nil if there are none; guarded by mu
 	closed  bool          // guarded by mu
 	restore func()        // gives a terminal that was taken over its modes back, nil if none was; guarded by mu
 	room    chan struct{} // closed when the queue is empty again; guarded by mu
@@ -186,7 +186,7 @@ func (v *View) Show(e agent.Event) {
 		v.dropped++
 		if e.Kind == agent.EventRequest {
 			if v.missed == nil {
-				v.missed = new(counts)
+				v.missed = missed{}
 			}
 			v.missed.add(e)
 		}
@@ -303,8 +303,8 @@ func (v *View) run() {
 // A batch is what came since the last.
 type batch struct {
 	events  []agent.Event
-	dropped int     // events
-	missed  *counts // what the requests among them add up to, nil if there are none
+	dropped int    // events
+	missed  missed // the requests among them, nil if there are none
 	then    []func()
 	closed  bool
 }
@@ -314,7 +314,7 @@ type batch struct {
 func (b *batch) tellLost(counted bool) {
 	n := b.dropped
 	if counted && b.missed != nil {
-		n -= int(b.missed.requests)
+		n -= int(b.missed[""].requests)
 	}
 	if n > 0 {
 		b.events = append(b.events, warning("%d events were not shown: the output is too slow", n))
