@@ -116,10 +116,11 @@ const (
 
 // A View shows events. Its methods are safe for concurrent use.
 type View struct {
-	cfg  Config
-	show func(*output, agent.Event)
-	made state   // of what is ready, for the URL's file; owned by run
-	urls URLFile // owned by run
+	cfg   Config
+	show  func(*output, agent.Event)
+	made  state   // of what is ready, for the URL's file; owned by run
+	urls  URLFile // owned by run
+	lossy bool    // Stdout has not taken the last that was written to it; owned by run
 
 	mu      sync.Mutex
 	queue   []agent.Event // guarded by mu
@@ -229,13 +230,14 @@ func (v *View) Then(do func()) {
 // returns the exit code after all that the view was given is shown and the
 // URL's file is gone. It does not wait for a reader who has stopped reading.
 func (v *View) Close(code int, reason string, err error) int {
+	now := time.Now()
+	var last []agent.Event
 	if err != nil {
 		e := asError(err)
 		code, reason = e.Code, e.Message
-		v.Show(agent.Event{Kind: agent.EventError, Code: e.Code, Message: e.Message, Hint: e.Hint, Excerpt: e.Excerpt})
+		last = append(last, agent.Event{Kind: agent.EventError, Time: now, Code: e.Code, Message: e.Message, Hint: e.Hint, Excerpt: e.Excerpt})
 	}
-	v.Show(agent.Event{Kind: agent.EventStopped, Code: code, Reason: reason})
-	v.finish()
+	v.finish(append(last, agent.Event{Kind: agent.EventStopped, Time: now, Code: code, Reason: reason})...)
 	select {
 	case <-v.done:
 	case <-time.After(flushTime):
@@ -252,9 +254,11 @@ func (v *View) Close(code int, reason string, err error) int {
 // flushTime is how long Close waits for a slow reader.
 const flushTime = time.Second
 
-// finish makes run return once it has shown what there is. It is called once.
-func (v *View) finish() {
+// finish makes run return once it has shown what there is, last in one batch with
+// all before it. It is called once.
+func (v *View) finish(last ...agent.Event) {
 	v.mu.Lock()
+	v.queue = append(v.queue, last...)
 	v.closed = true
 	v.mu.Unlock()
 	close(v.ending)
@@ -358,21 +362,43 @@ type output struct {
 	stdout, stderr []byte
 }
 
-// flush writes out.
+// flush writes out. What Stdout does not take is told on Stderr, once until it takes
+// more.
 func (v *View) flush(out *output) {
 	v.write(v.cfg.Stderr, out.stderr)
-	v.write(v.cfg.Stdout, out.stdout)
-}
-
-// write writes text, if there is any. A failed write is not shown: there is nowhere
-// left.
-func (v *View) write(to io.Writer, text []byte) {
-	if len(text) == 0 {
+	if len(out.stdout) == 0 {
 		return
 	}
-	if _, err := to.Write(text); errors.Is(err, syscall.EPIPE) && v.cfg.Unread != nil {
+	err := v.write(v.cfg.Stdout, out.stdout)
+	if err != nil && !v.lossy && !errors.Is(err, syscall.EPIPE) {
+		v.write(v.cfg.Stderr, v.complaint(err))
+	}
+	v.lossy = err != nil
+}
+
+// complaint is what there is to say of what Stdout did not take, in each mode: that
+// may be the only line that is waited for.
+func (v *View) complaint(err error) []byte {
+	e := warning("lines are lost: %v", err)
+	if v.cfg.Mode == Quiet {
+		return []byte(errorLine(e.Message, ""))
+	}
+	var out output
+	v.show(&out, e)
+	return out.stderr
+}
+
+// write writes text, if there is any. That Stderr does not take it is not shown: there
+// is nowhere left.
+func (v *View) write(to io.Writer, text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	_, err := to.Write(text)
+	if errors.Is(err, syscall.EPIPE) && v.cfg.Unread != nil {
 		v.cfg.Unread()
 	}
+	return err
 }
 
 func (v *View) removeURL() {

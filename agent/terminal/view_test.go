@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -290,4 +291,58 @@ func TestThen(t *testing.T) {
 			t.Errorf("mode %d: got %q, want one call, after the URL", mode, seen)
 		}
 	}
+}
+
+// How the agent ended is taken at once: the lines about it stand below the last
+// frame, and there is one.
+func TestCloseInOneBatch(t *testing.T) {
+	for range 200 {
+		v := newView(Config{})
+		last := make(chan batch)
+		go func() {
+			for {
+				if b := v.take(); b.closed {
+					last <- b
+					return
+				}
+			}
+		}()
+		close(v.done)
+		v.Close(0, "", io.ErrUnexpectedEOF)
+		if b := <-last; len(b.events) != 2 {
+			t.Fatalf("got %+v in the last batch, want an error and the end", b.events)
+		}
+	}
+}
+
+// What stdout does not take is told on stderr, once until it takes more.
+func TestStdoutIsFull(t *testing.T) {
+	for _, tt := range []struct {
+		mode Mode
+		want string
+	}{
+		{Plain, `level=WARN msg="lines are lost: no space left on device"`},
+		{JSON, `"level":"WARN","msg":"lines are lost: no space left on device"`},
+		{Quiet, "share: lines are lost: no space left on device\n"},
+	} {
+		var stderr bytes.Buffer
+		v := newView(Config{Mode: tt.mode, Stderr: &stderr})
+		for _, take := range []bool{false, false, true, false} {
+			v.cfg.Stdout = full(!take)
+			v.flush(&output{stdout: []byte("http://x\n")})
+		}
+		if got := strings.Count(stderr.String(), tt.want); got != 2 || strings.Count(stderr.String(), "\n") != 2 {
+			t.Errorf("mode %d: got %q, want %q twice", tt.mode, stderr.String(), tt.want)
+		}
+	}
+}
+
+// full is a file on a device that is full, if it is.
+type full bool
+
+func (f full) Write(p []byte) (int, error) {
+	if f {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
 }
