@@ -251,3 +251,20 @@ func TestQRFromTheStart(t *testing.T) {
 		}
 	}
 }
+
+// That the target is up has a line when it was down: else the box says so.
+func TestTargetIsUp(t *testing.T) {
+	d := newDesk(t, 80, 24)
+	up := moments()["online"].events[1]
+	down := agent.Event{Kind: agent.EventTarget, Time: noon, Cause: tunnel.TargetTLS}
+	if got := d.feed(up); got != "" {
+		t.Errorf("got %q, want nothing of what is as it was", got)
+	}
+	if d.feed(down); !strings.Contains(d.feed(up), "localhost:8080 is up") {
+		t.Error("got no line when the target came back")
+	}
+	d.model.board.state.known = false
+	if got := d.feed(up); got != "" {
+		t.Errorf("got %q, want nothing when the target is seen first", got)
+	}
+}

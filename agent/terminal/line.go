@@ -152,6 +152,8 @@ func (b *board) lines(e agent.Event, news news, st *style, width int) []string {
 		return nil // the box shows it
 	case e.Kind == agent.EventConnecting && e.Identity == "":
 		return nil
+	case e.Kind == agent.EventTarget && e.Up && !news.back:
+		return nil // as it is taken to be, and the box shows it
 	case e.Kind == agent.EventTarget && !e.Up && news.hint == "":
 		return nil // a request's line has said so
 	default:

@@ -38,6 +38,7 @@ type news struct {
 	url      bool   // there is a URL, and it is not one of those that were
 	changed  bool   // the status block is not what it was
 	repeated bool   // one more attempt for the reason of the last
+	back     bool   // the target was down, and is up
 	hint     string // what to do about it, when that was not said since the target was last up
 }
 
@@ -100,6 +101,7 @@ func (s *state) apply(e agent.Event) (n news) {
 		l.url, l.via, l.verified, l.reason = e.URL, e.Via, e.Verified, e.Reason
 		l.linked, l.trying = true, ""
 	case agent.EventTarget:
+		n.back = e.Up && s.known && !s.up
 		s.known, s.up, s.since, s.cause = true, e.Up, e.Since, e.Cause
 		if e.Up {
 			s.hinted = nil
