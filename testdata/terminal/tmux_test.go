@@ -88,7 +88,7 @@ func TestFirstMinute(t *testing.T) {
 	t.Parallel()
 	relay, target := startRelay(t), startProgram(t)
 	p := open(t, 100, 30, nil, share(target.addr, relay.addr))
-	p.shows(`● online +http://`+relay.addr+` · [0-9.]+ ms +│`, `URL +http://demo.localhost:\d+ → `+target.addr+` \(up\)`, `o open|c copy · q qr · / filter · p pause · \? help · ctrl\+c stop`)
+	p.shows(`● online +http://`+relay.addr+`( · [0-9.]+ ms)? +│`, `URL +http://demo.localhost:\d+ → `+target.addr+` \(up\)`, `o open|c copy · q qr · / filter · p pause · \? help · ctrl\+c stop`)
 	client := newClient(t)
 	visit(client, relay.addr, "/")
 	visit(client, relay.addr, "/missing")
