@@ -36,7 +36,7 @@ func (m *model) qrCode(above int) string {
 		return flowText("  "+noURL, m.width)
 	}
 	const below = 2 // the row of keys, and one of the lines above
-	code, err := m.style.qrCode(url, m.width, m.height-above-below)
+	code, err := m.style.qrCode(url, m.width, m.height, above+below)
 	if err != nil {
 		return flowText("  "+err.Error(), m.width)
 	}

@@ -252,6 +252,23 @@ func TestQRFromTheStart(t *testing.T) {
 	}
 }
 
+// The window that a QR code needs has room for the box as well.
+func TestQRNeeds(t *testing.T) {
+	d := newDesk(t, 80, 12)
+	d.press("q")
+	_, said, ok := strings.Cut(d.View().Content, "needs a window of ")
+	var columns, lines int
+	if n, err := fmt.Sscanf(said, "%d columns and %d lines", &columns, &lines); !ok || n != 2 {
+		t.Fatalf("got %q, %v", said, err)
+	}
+	for less, want := range []bool{true, false} {
+		d.Update(tea.WindowSizeMsg{Width: 80, Height: lines - less})
+		if got := strings.Contains(d.View().Content, "▀▀▀▀"); got != want {
+			t.Errorf("in %d lines: got a code %v, want %v", lines-less, got, want)
+		}
+	}
+}
+
 // That the target is up has a line when it was down: else the box says so.
 func TestTargetIsUp(t *testing.T) {
 	d := newDesk(t, 80, 24)

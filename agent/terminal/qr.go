@@ -12,17 +12,17 @@ import (
 const quiet = 2
 
 // qrCode draws text as a QR code, two modules to a character, dark on light where
-// there are colours. It returns an error if that takes more than width columns
-// or height rows.
-func (st *style) qrCode(text string, width, height int) (string, error) {
+// there are colours, in a window of width and height with other lines beside it. It
+// returns an error if that takes a larger one.
+func (st *style) qrCode(text string, width, height, beside int) (string, error) {
 	code, err := qr.Encode(text, qr.L)
 	if err != nil {
 		return "", fmt.Errorf("the URL is too long for a QR code")
 	}
 	side := code.Size + 2*quiet
-	columns, rows := side, (side+1)/2
+	columns, rows := side, (side+1)/2+beside
 	if st.ascii {
-		columns, rows = 2*side, side
+		columns, rows = 2*side, side+beside
 	}
 	if width < columns || height < rows {
 		return "", fmt.Errorf("the QR code needs a window of %d columns and %d lines", columns, rows)
