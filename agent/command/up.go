@@ -92,7 +92,7 @@ func (u *upping) up(c *cli.Context) error {
 	code, reason, err := u.serve(c, v, unread)
 	code = v.Close(code, reason, err)
 	// The view is closed: an error would be told too late.
-	_ = u.urls.file.Keep("")
+	_ = u.urls.file.Close()
 	if err != nil {
 		reason = err.Error()
 	}

@@ -6,22 +6,41 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
-// A URLFile is a file that holds URLs while they work. Its methods are for one
-// goroutine.
+// A URLFile is a file that holds URLs while they work. Its methods are safe for
+// concurrent use.
 type URLFile struct {
 	Path string // empty if there is none
 
-	text string      // what it was given last
-	own  os.FileInfo // of the file with that; nil if there is none
+	mu     sync.Mutex
+	text   string      // what it was given last; guarded by mu
+	own    os.FileInfo // of the file with that, nil if there is none; guarded by mu
+	closed bool        // guarded by mu
 }
 
 // Keep has the file hold text and a newline, or not be there if text is empty. A file
 // that another process has put there since is left to that.
-func (f *URLFile) Keep(text string) (err error) {
+func (f *URLFile) Keep(text string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keep(text)
+}
+
+// Close has the file not be there, and keeps no more: who does may be held up, and
+// come late.
+func (f *URLFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer func() { f.closed = true }()
+	return f.keep("")
+}
+
+// keep is for who holds mu, by which one writes at a time.
+func (f *URLFile) keep(text string) (err error) {
 	switch {
-	case f.Path == "" || text == f.text:
+	case f.Path == "" || f.closed || text == f.text:
 		return nil
 	case text == "":
 		err = f.remove()

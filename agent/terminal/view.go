@@ -118,9 +118,9 @@ const (
 type View struct {
 	cfg   Config
 	show  func(*output, agent.Event)
-	made  state   // of what is ready, for the URL's file; owned by run
-	urls  URLFile // owned by run
-	lossy bool    // Stdout has not taken the last that was written to it; owned by run
+	made  state // of what is ready, for the URL's file; owned by run
+	urls  URLFile
+	lossy bool // Stdout has not taken the last that was written to it; owned by run
 
 	mu      sync.Mutex
 	queue   []agent.Event // guarded by mu
@@ -247,6 +247,7 @@ func (v *View) Close(code int, reason string, err error) int {
 		if restore != nil {
 			restore()
 		}
+		_ = v.urls.Close() // what it has to say, nobody reads
 	}
 	return code
 }
@@ -402,7 +403,7 @@ func (v *View) write(to io.Writer, text []byte) error {
 }
 
 func (v *View) removeURL() {
-	if err := v.urls.Keep(""); err != nil {
+	if err := v.urls.Close(); err != nil {
 		var out output
 		v.show(&out, warning("%v", err))
 		v.flush(&out)

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,18 +227,33 @@ func TestShowNeverBlocks(t *testing.T) {
 }
 
 // TestCloseWithoutReader has a reader who stopped reading: the process must
-// still be able to end.
+// still be able to end, and leave no file of a URL that no longer works.
 func TestCloseWithoutReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "url")
 	synctest.Test(t, func(t *testing.T) {
-		stuck := make(chan struct{})
-		block := writer(func([]byte) { <-stuck })
-		v := Start(Config{Stdout: block, Stderr: block})
+		stuck, writing := make(chan struct{}), make(chan struct{}, 8)
+		block := writer(func([]byte) { writing <- struct{}{}; <-stuck })
+		v := Start(Config{Stdout: block, Stderr: block, URLFile: path})
 		v.Show(life()[2])
+		<-writing
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+		v.Show(agent.Event{Kind: agent.EventReady, URL: "https://another.example"})
 		began := time.Now()
 		if code := v.Close(0, "interrupt", nil); code != 0 || time.Since(began) > 2*flushTime {
 			t.Errorf("got code %d after %v", code, time.Since(began))
 		}
+		gone := func() {
+			t.Helper()
+			if _, err := os.Stat(path); !os.IsNotExist(err) {
+				t.Errorf("got %v, want no file", err)
+			}
+		}
+		gone()
 		close(stuck)
+		<-v.done
+		gone()
 	})
 }
 
