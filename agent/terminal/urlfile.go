@@ -39,19 +39,27 @@ func (f *URLFile) Close() error {
 
 // keep is for who holds mu, by which one writes at a time.
 func (f *URLFile) keep(text string) (err error) {
+	own := f.own
 	switch {
-	case f.Path == "" || f.closed || text == f.text:
+	case f.Path == "" || f.closed || text == f.text && (text == "" || exists(f.Path)):
 		return nil
 	case text == "":
 		err = f.remove()
 	default:
-		f.own, err = writeURL(f.Path, text)
+		own, err = writeURL(f.Path, text)
 	}
 	if err != nil {
 		return fmt.Errorf("--url-file: %w", err)
 	}
-	f.text = text
+	f.text, f.own = text, own
 	return nil
+}
+
+// exists reports whether there is something at path: the next command with the same
+// file clears it, and may end at once.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // remove removes the file if it is the own one. The text says nothing of that: the

@@ -66,7 +66,36 @@ func TestURLFileOfAnother(t *testing.T) {
 	if err := next.Keep("http://x"); err == nil {
 		t.Error("got no error for a folder")
 	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	keep(&next, "http://x", "http://x\n")
+	if err := ClearURL(path); err != nil { // by a command that has ended at once
+		t.Fatal(err)
+	}
+	keep(&next, "http://x", "http://x\n")
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); err != nil || len(left) > 0 {
 		t.Errorf("got %q, %v left behind", left, err)
+	}
+}
+
+// A file that could not be replaced is the own one as before.
+func TestURLFileNotReplaced(t *testing.T) {
+	dir := t.TempDir()
+	f := URLFile{Path: filepath.Join(dir, "url")}
+	if err := f.Keep("http://x"); err != nil {
+		t.Fatal(err)
+	}
+	path := f.Path
+	f.Path = filepath.Join(dir, "none", "url")
+	if err := f.Keep("http://y"); err == nil {
+		t.Fatal("got no error for a folder that is not there")
+	}
+	f.Path = path
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("got %v, want no file", err)
 	}
 }
