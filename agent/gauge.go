@@ -1,6 +1,13 @@
 package agent
 
-import "time"
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pingTimeout bounds the wait for a relay whose round trip was never measured.
+const pingTimeout = 500 * time.Millisecond
 
 // A Gauge is how an Agent does at this moment.
 type Gauge struct {
@@ -12,6 +19,8 @@ type Gauge struct {
 
 // A RelayGauge is how an Agent does at one relay.
 type RelayGauge struct {
+	Lanes     int           // connections; 0 if there is no session
+	Open      int           // exchanges under way
 	RoundTrip time.Duration // the least that an answer of the relay's took in this session, 0 if there was none
 	Attempt   int           // the last one to connect since there was a session
 	Next      time.Time     // when that began, or will
@@ -23,7 +32,7 @@ func (a *Agent) Gauge() Gauge {
 	for _, l := range a.loops {
 		var r RelayGauge
 		if b := l.current.Load(); b != nil {
-			r.RoundTrip = b.session.RTT()
+			r.Lanes, r.Open, r.RoundTrip = b.session.Lanes(), b.session.Live(), b.session.RTT()
 		}
 		l.mu.Lock()
 		r.Attempt, r.Next = l.tries, l.next
@@ -31,6 +40,21 @@ func (a *Agent) Gauge() Gauge {
 		g.Relays[l.cfg.Relay.String()] = r
 	}
 	return g
+}
+
+// Measure is Gauge, but first pings the relays whose round trip is not known, and
+// waits for them for half a second at most.
+func (a *Agent) Measure(ctx context.Context) Gauge {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, l := range a.loops {
+		if b := l.current.Load(); b != nil && b.session.RTT() == 0 {
+			wg.Go(func() { _ = b.session.Ping(ctx) }) // an error leaves it unknown
+		}
+	}
+	wg.Wait()
+	return a.Gauge()
 }
 
 func (l *loop) setNext(tries int, at time.Time) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -72,6 +73,43 @@ func TestGauge(t *testing.T) {
 		g := r.agent.Gauge().Relays["http://"+relay.addr]
 		return g.Attempt > 1 && !g.Next.IsZero()
 	})
+}
+
+// What an agent has with its relays can be asked at any time.
+func TestMeasure(t *testing.T) {
+	relay := newFakeRelay(t)
+	held := make(chan struct{})
+	entered := make(chan struct{})
+	target := newTarget(t, func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-held
+	})
+	r := start(t, Config{Relay: mustRelay(t, "http://"+relay.addr), Target: target})
+	measure := func() RelayGauge {
+		g := r.agent.Measure(context.Background())
+		at, ok := g.Relays["http://"+relay.addr]
+		if !ok || len(g.Relays) != 1 {
+			t.Fatalf("got %+v, want one of %s", g, relay.addr)
+		}
+		return at
+	}
+	measure() // there may be none yet
+	r.event(EventReady)
+	done := make(chan answered, 1)
+	go func() { done <- ask(relay.latest(), get("/")) }()
+	await(t, entered, "the exchange")
+	if s := measure(); s.Lanes != 1 || s.Open != 1 || s.RoundTrip <= 0 {
+		t.Errorf("got %+v, want a lane with an exchange, and how far the relay is", s)
+	}
+	close(held)
+	await(t, done, "the answer")
+	r.cancel()
+	if err := r.wait(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if s := measure(); s.Lanes != 0 || s.Open != 0 {
+		t.Errorf("after the end: got %+v", s)
+	}
 }
 
 func TestEventDraining(t *testing.T) {

@@ -30,13 +30,13 @@ func (s *sharing) controlConfig(a *agent.Agent, stop func()) control.Config {
 		grace += min(grace, math.MaxInt64-grace) // its own comes after that of requests
 	}
 	return control.Config{
-		Target:   s.view.Target,
-		Name:     s.agent.Name,
-		Grace:    grace,
-		Log:      s.detach.path(),
-		Options:  s.options(),
-		Sessions: a.Sessions,
-		Stop:     stop,
+		Target:  s.view.Target,
+		Name:    s.agent.Name,
+		Grace:   grace,
+		Log:     s.detach.path(),
+		Options: s.options(),
+		Measure: a.Measure,
+		Stop:    stop,
 	}
 }
 

@@ -134,7 +134,7 @@ func (p *planner) plan(t project.Tunnel, file, user *project.File) (*plan, error
 			one.names = append(one.names, name+" "+relay.String())
 		}
 	}
-	one.bound = control.Bound{Label: one.label, Target: one.target.String(), Name: s.agent.Name, Grace: graceOf(s.agent.Grace), Sessions: one.agent.Sessions}
+	one.bound = control.Bound{Label: one.label, Target: one.target.String(), Name: s.agent.Name, Grace: graceOf(s.agent.Grace), Measure: one.agent.Measure}
 	return one, nil
 }
 

@@ -119,8 +119,8 @@ func (r *record) settle(at time.Time) {
 	}
 }
 
-// tell puts the record into s, with the sessions that there are.
-func (r *record) tell(s *Tunnel, sessions []agent.SessionStatus) {
+// tell puts the record into s, with how the agent does at its relays.
+func (r *record) tell(s *Tunnel, g agent.Gauge) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.State, s.Since, s.Reason, s.Requests = r.state, r.since, r.reason, r.requests
@@ -137,12 +137,9 @@ func (r *record) tell(s *Tunnel, sessions []agent.SessionStatus) {
 	s.Relays = []Relay{}
 	for _, to := range r.relays {
 		to := *to
-		for _, with := range sessions {
-			if with.Relay == to.Relay {
-				to.Lanes, to.Open = with.Lanes, with.Open
-				to.RoundTripMS = math.Round(float64(with.RoundTrip)/1e3) / 1e3
-			}
-		}
+		at := g.Relays[to.Relay]
+		to.Lanes, to.Open = at.Lanes, at.Open
+		to.RoundTripMS = math.Round(float64(at.RoundTrip)/1e3) / 1e3
 		s.Open += to.Open
 		// The first that serves has the URL, else one that has.
 		if to.URL != "" && (s.URL == "" || to.State == Online && !slices.ContainsFunc(s.Relays, func(r Relay) bool { return r.State == Online })) {

@@ -53,13 +53,13 @@ func TestRecord(t *testing.T) {
 			r.note(e)
 		}
 		var s Tunnel
-		r.tell(&s, nil)
+		r.tell(&s, agent.Gauge{})
 		got := fmt.Sprint(s.State, s.Since, s.URL)
 		if want := fmt.Sprint(tt.state, after(tt.since), tt.url); got != want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, want)
 		}
 		r.stop(after(9))
-		if r.tell(&s, nil); s.State != Stopping || !s.Since.Equal(after(9)) {
+		if r.tell(&s, agent.Gauge{}); s.State != Stopping || !s.Since.Equal(after(9)) {
 			t.Errorf("%s, and stopped: got %s since %v", tt.name, s.State, s.Since)
 		}
 	}
@@ -72,7 +72,7 @@ func TestRecordCounts(t *testing.T) {
 		r.note(agent.Event{Kind: agent.EventRequest, Cause: cause})
 	}
 	var s Tunnel
-	r.tell(&s, []agent.SessionStatus{{Relay: "in-process", Lanes: 2, Open: 3, RoundTrip: 1500 * time.Microsecond}, {Relay: "another"}})
+	r.tell(&s, agent.Gauge{Relays: map[string]agent.RelayGauge{"in-process": {Lanes: 2, Open: 3, RoundTrip: 1500 * time.Microsecond}, "another": {}}})
 	got := fmt.Sprint(s.Requests, s.Open, s.Failed, s.Relays[0].Lanes, s.Relays[0].Open, s.Relays[0].RoundTripMS)
 	if want := fmt.Sprint(4, 3, map[string]uint64{"target_refused": 2, "target_timeout": 1}, 2, 3, 1.5); got != want {
 		t.Errorf("got %s, want %s", got, want)

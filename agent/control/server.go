@@ -40,8 +40,8 @@ type Config struct {
 	Log     string // the file with its logs, empty if there is none
 	Options any    // what the agent was told, for JSON, without secrets
 
-	// Sessions returns what the agent has with its relays. If nil, nothing.
-	Sessions func(context.Context) []agent.SessionStatus
+	// Measure says how the agent does at its relays. If nil, that is not known.
+	Measure func(context.Context) agent.Gauge
 
 	// Stop has the agent stop. It returns at once, and may be called again.
 	Stop func()
@@ -139,11 +139,11 @@ func (s *Server) agent(w http.ResponseWriter, req *http.Request) {
 		GraceMS: s.cfg.Grace.Milliseconds(),
 		Config:  s.options,
 	}
-	var sessions []agent.SessionStatus
-	if s.cfg.Sessions != nil {
-		sessions = s.cfg.Sessions(req.Context())
+	var g agent.Gauge
+	if s.cfg.Measure != nil {
+		g = s.cfg.Measure(req.Context())
 	}
-	s.record.tell(&status.Tunnel, sessions)
+	s.record.tell(&status.Tunnel, g)
 	s.several(req.Context(), &status)
 	w.Header().Set("Content-Type", "application/json")
 	// An error is the client's loss, here and below.

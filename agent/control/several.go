@@ -16,8 +16,8 @@ type Bound struct {
 	Name   string // that was asked for, empty if none was
 	Grace  time.Duration
 
-	// Sessions returns what the tunnel has with its relays. If nil, nothing.
-	Sessions func(context.Context) []agent.SessionStatus
+	// Measure says how the tunnel does at its relays. If nil, that is not known.
+	Measure func(context.Context) agent.Gauge
 }
 
 // A held is a Bound, and what has happened to it.
@@ -94,13 +94,13 @@ func (s *Server) several(ctx context.Context, status *Status) {
 	var wg sync.WaitGroup
 	for i, h := range all {
 		wg.Go(func() {
-			var sessions []agent.SessionStatus
-			if h.Sessions != nil {
-				sessions = h.Sessions(ctx)
+			var g agent.Gauge
+			if h.Measure != nil {
+				g = h.Measure(ctx)
 			}
 			t := &status.Tunnels[i]
 			t.Label, t.Name, t.Target = h.Label, h.Name, h.Target
-			h.record.tell(t, sessions)
+			h.record.tell(t, g)
 		})
 		status.GraceMS = max(status.GraceMS, h.Grace.Milliseconds())
 	}

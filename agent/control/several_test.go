@@ -23,8 +23,8 @@ func TestSeveral(t *testing.T) {
 		}
 		return text
 	}
-	sessions := func(context.Context) []agent.SessionStatus {
-		return []agent.SessionStatus{{Relay: "in-process", Lanes: 1, Open: 2}}
+	measure := func(context.Context) agent.Gauge {
+		return agent.Gauge{Relays: map[string]agent.RelayGauge{"in-process": {Lanes: 1, Open: 2}}}
 	}
 	ready := func(label string) {
 		s.Note(agent.Event{Kind: agent.EventConnecting, Time: noon, Tunnel: label, Relay: "in-process"})
@@ -36,9 +36,9 @@ func TestSeveral(t *testing.T) {
 		want string
 	}{
 		{"none", func() {}, `connecting "" 0 0 1000:  "" connecting`},
-		{"one", func() { s.Bind(Bound{Label: "a", Name: "asked", Sessions: sessions}) }, `connecting "asked" 0 0 1000: a "asked" connecting`},
+		{"one", func() { s.Bind(Bound{Label: "a", Name: "asked", Measure: measure}) }, `connecting "asked" 0 0 1000: a "asked" connecting`},
 		{"one ready", func() { ready("a") }, `online "my-a" 0 2 1000: a "my-a" online`},
-		{"two", func() { s.Bind(Bound{Label: "b", Grace: time.Minute, Sessions: sessions}) }, `connecting "" 0 2 60000: a "my-a" online b "" connecting`},
+		{"two", func() { s.Bind(Bound{Label: "b", Grace: time.Minute, Measure: measure}) }, `connecting "" 0 2 60000: a "my-a" online b "" connecting`},
 		{"two ready", func() { ready("b") }, `online "" 0 4 60000: a "my-a" online b "my-b" online`},
 		{"requests", func() {
 			s.Note(agent.Event{Kind: agent.EventRequest, Time: noon, Tunnel: "a", Cause: tunnel.TargetRefused})
