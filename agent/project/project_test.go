@@ -125,6 +125,7 @@ func TestParseErrors(t *testing.T) {
 		{head + strings.Repeat("[", 1000), "2:9: too many brackets stand in each other"},
 		{head + "defaults: {hold: 1s\n", "2:"},
 		{head + "tunnels: {a: {target: ${PORT}}}\n", "put the value that has ${ in quotes"},
+		{head + "tunnels:\n\tweb: {target: 1}\n", "indent with spaces: YAML takes no tabs there"},
 		{head + "  x: y\n", ""},
 		{head + "---\nversion: 1\n", "the file has more than one document: write one"},
 		{head + "a\x00b", "2:1: the line has bytes that are no text: write it as UTF-8 text"},

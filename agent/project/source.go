@@ -132,7 +132,10 @@ func (s *source) syntax(err error) *cmdline.Error {
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
 		place := s.token(at.GetToken())
-		if line, _ := s.lineOf(place.line); strings.Contains(line, "${") {
+		switch line, _ := s.lineOf(place.line); {
+		case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+			hint = "indent with spaces: YAML takes no tabs there"
+		case strings.Contains(line, "${"):
 			hint = "put the value that has ${ in quotes" // braces are signs of YAML's
 		}
 		// Behind a colon it quotes the file, which may hold a secret.
