@@ -275,7 +275,7 @@ func (a *Agent) watch(work context.Context, stop context.CancelCauseFunc) {
 		if f := a.target.Health().Failure; f != nil {
 			message += ": " + oneLine(f.Error())
 		}
-		stop(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port"})
+		stop(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port; share doctor TARGET looks at it"})
 	}
 }
 

@@ -198,5 +198,5 @@ func (m *limiter) fallen(since time.Time) {
 	if why != "" {
 		message += ": " + why
 	}
-	m.end(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port"})
+	m.end(&cmdline.Error{Code: cmdline.ExitTargetDown, Message: message, Hint: "start it, or share another port; share doctor TARGET looks at it"})
 }
