@@ -106,7 +106,7 @@ func pick(agents []*control.Agent, name, verb string) (*control.Agent, error) {
 		return nil, cmdline.Failed("write the pid of one: share "+verb+" PID",
 			fmt.Errorf("%d agents have the name %.100q: %s", len(found), name, strings.Join(each, ", ")))
 	}
-	return nil, cmdline.Failed("name one: share "+verb+" NAME", fmt.Errorf("%d agents run: %s", len(found), strings.Join(each, ", ")))
+	return nil, cmdline.Failed("name one: share "+verb+" NAME, or its pid", fmt.Errorf("%d agents run: %s", len(found), strings.Join(each, ", ")))
 }
 
 // has reports whether a tunnel of an agent has the name, or the label in its file.
