@@ -81,6 +81,16 @@ func (e *entry) enter(p *Process, cfg *agent.Config) (err error) {
 	return nil
 }
 
+// unshown says that a token was given and no relay, which leaves a URL for this machine
+// where one for the world was meant. It is empty if there is none, or if the relay
+// inside was asked for.
+func (e *entry) unshown(p *Process) string {
+	if e.inside || p.Token("") == "" && e.tokenFile == "" {
+		return ""
+	}
+	return "there is a token, but no relay is named: the URL is for this machine alone; name the relay with --relay, or say --local"
+}
+
 // findDefault takes the relay of share login.
 func (e *entry) findDefault(p *Process) error {
 	store, err := p.credentials()

@@ -215,6 +215,9 @@ func (s *sharing) serve(c *cli.Context, view *terminal.View) (code int, reason s
 		defer inside.Close()
 		s.agent.Dial = inside.Dial
 		s.agent.Notices = inside.Notes()
+		if note := s.unshown(&s.process); note != "" {
+			s.agent.Notices = append(s.agent.Notices, note)
+		}
 	}
 	a, err := agent.New(s.agent)
 	if err != nil {

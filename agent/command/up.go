@@ -148,6 +148,9 @@ func (u *upping) serve(c *cli.Context, view *terminal.View, unread context.Conte
 	if err != nil {
 		return 0, "", err
 	}
+	if note := u.unshown(&u.process); note != "" && !u.local.wanted && slices.ContainsFunc(plans, func(p *plan) bool { return p.inside }) {
+		show(agent.Event{Kind: agent.EventWarning, Message: note})
+	}
 	if err := u.urls.clear(); err != nil {
 		return 0, "", err
 	}
